@@ -1,0 +1,35 @@
+"""Opening an account: the person, the account, and whatever other apps say comes with one."""
+
+from collections.abc import Callable
+
+from django.db import transaction
+
+from accounts.models import Account, Membership, User
+
+_also: list[Callable[[Account], None]] = []
+
+
+def also(make: Callable[[Account], None]) -> None:
+    """Registers what else comes with every account (a wallet, a webhook secret); called once, at start."""
+    _also.append(make)
+
+
+@transaction.atomic
+def open_for(user: User) -> Account:
+    """A new account owned by `user`, complete with all that comes with it, or nothing at all."""
+    account = Account.objects.create(name=user.email)
+    Membership.objects.create(account=account, user=user)
+    for make in _also:
+        make(account)
+    return account
+
+
+@transaction.atomic
+def account_of(email: str) -> Account:
+    """The account owned by this address; the person and the account are made if there are none."""
+    email = email.strip().lower()
+    membership = Membership.objects.filter(user__email=email).select_related("account").order_by("pk").first()
+    if membership:
+        return membership.account
+    user = User.objects.filter(email=email).first() or User.objects.create_user(email)
+    return open_for(user)

@@ -1,0 +1,181 @@
+"""Hold, capture, release, credit: the only code that moves money.
+
+Every change is a guarded update whose row count is the answer. Rows are locked in one order
+everywhere - hold, daily usage, wallet - and within a batch by id, because batches deadlock otherwise.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from accounts.models import Account, Mode
+from billing.models import Hold, LedgerEntry, Wallet
+from eggapi import clock
+
+PLAY_MONEY = 100_000_000  # $100.00
+
+
+class Insufficient(Exception):
+    """The free balance does not cover the amount."""
+
+
+class Settled(Exception):
+    """A hold that should be open is not: somebody else settled this task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Money asked for one task."""
+
+    wallet_id: int
+    task_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The end of a hold: `captured` micro-dollars are taken, the rest is given back."""
+
+    task_id: str
+    captured: int
+
+
+def open_wallets(account: Account) -> None:
+    """Both wallets of a new account: an empty live one, and a test one with play money."""
+    Wallet.objects.bulk_create(Wallet(account=account, mode=mode) for mode in Mode)
+    credit(account, Mode.TEST, PLAY_MONEY, reason="play money", counterpart=LedgerEntry.Counterpart.PROMO)
+
+
+@transaction.atomic
+def credit(
+    account: Account,
+    mode: Mode,
+    amount: int,
+    *,
+    reason: str,
+    counterpart: LedgerEntry.Counterpart = LedgerEntry.Counterpart.ADJUSTMENT,
+) -> LedgerEntry:
+    """Adds `amount` to a wallet, or takes it back where negative. Raises Insufficient, ValueError."""
+    if not amount:
+        raise ValueError("the amount is zero")
+    wallet = Wallet.objects.get(account=account, mode=mode)
+    free_enough = Wallet.objects.filter(pk=wallet.pk, posted__gte=F("held") - amount)
+    if not free_enough.update(posted=F("posted") + amount):
+        raise Insufficient
+    return LedgerEntry.objects.create(
+        wallet=wallet,
+        kind=LedgerEntry.Kind.CREDIT,
+        counterpart=counterpart,
+        amount=amount,
+        reason=reason,
+        created_at=clock.now(),
+    )
+
+
+def reserve(promises: Sequence[Promise]) -> list[Promise]:
+    """Takes the money of as many promises as the wallets cover, and returns those; in the caller's transaction.
+
+    The wallets stay locked until the caller commits, so the caller inserts tasks and holds and nothing else.
+    """
+    by_wallet: dict[int, list[Promise]] = defaultdict(list)
+    for promise in promises:
+        by_wallet[promise.wallet_id].append(promise)
+    kept: list[Promise] = []
+    for wallet_id, asked in sorted(by_wallet.items()):
+        if _take(wallet_id, sum(promise.amount for promise in asked), len(asked)):
+            kept += asked
+        else:
+            kept += [promise for promise in asked if _take(wallet_id, promise.amount, 1)]
+    return kept
+
+
+def _take(wallet_id: int, amount: int, tasks: int) -> bool:
+    covered = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") + amount)
+    return bool(covered.update(held=F("held") + amount, task_count=F("task_count") + tasks))
+
+
+def unreserve(promise: Promise) -> None:
+    """Undoes `reserve` for a task that is not made after all, before the commit."""
+    Wallet.objects.filter(pk=promise.wallet_id).update(
+        held=F("held") - promise.amount, task_count=F("task_count") - 1
+    )
+
+
+def write_holds(promises: Sequence[Promise], now: datetime) -> None:
+    """The rows of what `reserve` took."""
+    Hold.objects.bulk_create(
+        Hold(task_id=promise.task_id, wallet_id=promise.wallet_id, amount=promise.amount, created_at=now)
+        for promise in promises
+    )
+
+
+def close(closings: Sequence[Closing], now: datetime) -> dict[str, int]:
+    """Captures and releases, each hold exactly once; in the caller's transaction.
+
+    Returns {task id: place of its event in the account's order}. Raises Settled (and the caller rolls
+    back) if any of these holds is closed already, or would have to give more than it holds.
+    """
+    closings = sorted(closings, key=lambda closing: closing.task_id)
+    _close_holds(closings, now)
+    holds = Hold.objects.in_bulk([closing.task_id for closing in closings])
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            wallet_id=holds[closing.task_id].wallet_id,
+            kind=LedgerEntry.Kind.CAPTURE,
+            counterpart=LedgerEntry.Counterpart.REVENUE,
+            amount=-closing.captured,
+            task_id=closing.task_id,
+            created_at=now,
+        )
+        for closing in closings
+        if closing.captured
+    )
+    return _close_in_wallets(closings, holds)
+
+
+def _close_holds(closings: Sequence[Closing], now: datetime) -> None:
+    sql = (
+        "UPDATE billing_hold SET state = %s, captured = %s, closed_at = %s"
+        " WHERE task_id = %s AND state = 'open' AND amount >= %s"
+    )
+    moment = connection.ops.adapt_datetimefield_value(now)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            sql,
+            [("captured" if c.captured else "released", c.captured, moment, c.task_id, c.captured) for c in closings],
+        )
+        if cursor.rowcount != len(closings):
+            raise Settled
+
+
+def _close_in_wallets(closings: Sequence[Closing], holds: dict[str, Hold]) -> dict[str, int]:
+    by_wallet: dict[int, list[Closing]] = defaultdict(list)
+    for closing in closings:
+        by_wallet[holds[closing.task_id].wallet_id].append(closing)
+    places: dict[str, int] = {}
+    for wallet_id, closed in sorted(by_wallet.items()):
+        last = _close_in_wallet(
+            wallet_id,
+            captured=sum(closing.captured for closing in closed),
+            held=sum(holds[closing.task_id].amount for closing in closed),
+            events=len(closed),
+        )
+        first = last - len(closed) + 1
+        places |= {closing.task_id: first + offset for offset, closing in enumerate(closed)}
+    return places
+
+
+def _close_in_wallet(wallet_id: int, captured: int, held: int, events: int) -> int:
+    """Returns the place of the last event. The wallet's constraints refuse what cannot be."""
+    sql = (
+        "UPDATE billing_wallet SET posted = posted - %s, held = held - %s, event_seq = event_seq + %s"
+        " WHERE id = %s RETURNING event_seq"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [captured, held, events, wallet_id])
+        place: int = cursor.fetchone()[0]
+        return place

@@ -1,0 +1,26 @@
+"""Identifiers that cannot be guessed."""
+
+import secrets
+import string
+
+ALPHANUMERIC = string.ascii_lowercase + string.digits
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def random_text(length: int, alphabet: str = ALPHANUMERIC) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def task_id() -> str:
+    """gen_ and 24 of [a-z0-9]: 124 bits."""
+    return f"gen_{random_text(24)}"
+
+
+def event_id() -> str:
+    """msg_ and 24 of [a-z0-9]; never holds the dot that separates the parts of a signed webhook."""
+    return f"msg_{random_text(24)}"
+
+
+def path_token() -> str:
+    """The part of a file's address that nobody can guess: 25 of [a-z0-9], 129 bits."""
+    return random_text(25)

@@ -1,0 +1,76 @@
+"""One JSON line per request, and the form of every line we log.
+
+Never in a line: a prompt, a key, a header, the query of an address.
+"""
+
+import json
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.http import HttpRequest, HttpResponse
+
+from eggapi.ids import random_text
+
+log = logging.getLogger("eggapi.request")
+
+SECRET = re.compile(r"egg_(?:live|test)_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=]+|Bearer\s+\S+")
+OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def redact(text: str) -> str:
+    return SECRET.sub("[secret]", text)
+
+
+class JSONFormatter(logging.Formatter):
+    """{"at", "level", "logger", "event", ...extra fields}, and "error" with the frames of a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in OWN_FIELDS}
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = describe(record.exc_info[1], record.exc_info[2])
+        return redact(json.dumps(line, default=str))
+
+
+def describe(error: BaseException, trace: TracebackType | None) -> dict[str, Any]:
+    """Type, place and, unless it came from the database, message: a database quotes whole rows in its errors."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-12:]]
+    message = "" if isinstance(error, DatabaseError) else str(error)[:300]
+    return {"type": type(error).__name__, "message": message, "frames": frames}
+
+
+class RequestLog:
+    """Middleware: names every request, logs it once, and sends the name back as X-Request-Id."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started = time.perf_counter()
+        request.request_id = f"req_{random_text(20)}"  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        log.info(
+            "request",
+            extra={
+                "request_id": request.request_id,  # type: ignore[attr-defined]
+                "method": request.method,
+                "path": request.path,
+                "status": response.status_code,
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+                **getattr(request, "log_fields", {}),
+            },
+        )
+        return response

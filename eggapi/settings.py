@@ -1,0 +1,281 @@
+"""All settings, in one file.
+
+Without any environment variable this is the embedded mode: SQLite, an in-process broker, local files
+and the sandbox provider. Environment variables alone turn it into PostgreSQL, Redis and S3. The code
+never asks which mode it is in.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from celery.schedules import schedule
+from django.core.exceptions import ImproperlyConfigured
+
+from eggapi.secretfile import read_or_make
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def flag(name: str, default: bool) -> bool:
+    """True or False and nothing else: "yes" or a typing error must not switch something off unseen."""
+    value = os.environ.get(name, "")
+    if value not in ("", "True", "False"):
+        raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}")
+    return value == "True" if value else default
+
+
+def number(name: str, default: int, least: int = 0) -> int:
+    value = os.environ.get(name, "")
+    if not value:
+        return default
+    if not value.isdecimal() or int(value) < least:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
+
+
+def words(name: str) -> list[str]:
+    """A comma-separated list."""
+    return [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
+
+
+EGGAPI_HOME = Path(os.environ.get("EGGAPI_HOME") or "var").resolve()
+DATABASE_URL = os.environ.get("DATABASE_URL", "")
+REDIS_URL = os.environ.get("REDIS_URL", "")
+EGGAPI_EMBEDDED = not (DATABASE_URL or REDIS_URL)
+
+# -- secrets ---------------------------------------------------------------------------------------
+
+_secrets = read_or_make(EGGAPI_HOME / "secrets.json")
+SECRET_KEY = os.environ.get("EGGAPI_SECRET_KEY") or _secrets["secret_key"]
+EGGAPI_PEPPER = os.environ.get("EGGAPI_PEPPER") or _secrets["pepper"]
+# The first key encrypts; every key decrypts.
+EGGAPI_FERNET_KEYS = words("EGGAPI_FERNET_KEYS") or _secrets["fernet_keys"]
+
+# -- web -------------------------------------------------------------------------------------------
+
+DEBUG = flag("DEBUG", False)
+EGGAPI_PUBLIC_URL = os.environ.get("EGGAPI_PUBLIC_URL", "").rstrip("/")
+ALLOWED_HOSTS = words("ALLOWED_HOSTS") or ([urlsplit(EGGAPI_PUBLIC_URL).hostname or "*"] if EGGAPI_PUBLIC_URL else ["*"])
+if EGGAPI_PUBLIC_URL:
+    ALLOWED_HOSTS += ["127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = [EGGAPI_PUBLIC_URL] if EGGAPI_PUBLIC_URL else []
+EGGAPI_TRUSTED_PROXIES = number("EGGAPI_TRUSTED_PROXIES", 0)
+ROOT_URLCONF = "eggapi.urls"
+WSGI_APPLICATION = "eggapi.wsgi.application"
+APPEND_SLASH = False
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+_https = EGGAPI_PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if EGGAPI_TRUSTED_PROXIES else None
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "eggapi.apps.EggAPIConfig",
+    "accounts",
+    "billing",
+    "webhooks",
+    "generation",
+]
+
+MIDDLEWARE = [
+    "eggapi.requestlog.RequestLog",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = EGGAPI_HOME / "static"
+WHITENOISE_USE_FINDERS = True
+
+# -- sign-in ---------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_ADAPTER = "accounts.signup.AccountAdapter"
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+
+# -- database --------------------------------------------------------------------------------------
+
+if DATABASE_URL:
+    DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+else:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": EGGAPI_HOME / "eggapi.sqlite3"}}
+
+EGGAPI_THREADS = number("EGGAPI_THREADS", 8 if DATABASE_URL else 4, least=1)
+_database = DATABASES["default"]
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE takes the write lock when a transaction begins and waits for it; the default takes it
+    # at the first write and then fails with "database is locked".
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA mmap_size=134217728",
+    }
+else:
+    # Prepared statements need both server_side_binding and prepare_threshold.
+    _database["CONN_HEALTH_CHECKS"] = True
+    _database["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": number("EGGAPI_POOL", EGGAPI_THREADS + 4, least=2), "timeout": 3},
+        "server_side_binding": True,
+        "prepare_threshold": 1,
+        "connect_timeout": 3,
+        "options": "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=30000",
+    }
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# -- cache and broker ------------------------------------------------------------------------------
+
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"visibility_timeout": 120, "socket_timeout": 5, "socket_connect_timeout": 2}
+    if REDIS_URL
+    else {"polling_interval": 0.05}  # the default of a second would start a few tasks a second
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 100
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "generation.tasks.sweep", "schedule": schedule(1.0), "options": {"expires": 5}},
+    "deliver": {"task": "webhooks.tasks.deliver", "schedule": schedule(1.0), "options": {"expires": 5}},
+}
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+
+# -- files -----------------------------------------------------------------------------------------
+
+EGGAPI_S3_BUCKET = os.environ.get("EGGAPI_S3_BUCKET", "")
+EGGAPI_S3_PUBLIC_URL = os.environ.get("EGGAPI_S3_PUBLIC_URL", "").rstrip("/")
+if EGGAPI_S3_BUCKET:
+    _files = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": EGGAPI_S3_BUCKET,
+            "endpoint_url": os.environ.get("EGGAPI_S3_ENDPOINT") or None,
+            "access_key": os.environ.get("EGGAPI_S3_KEY") or None,
+            "secret_key": os.environ.get("EGGAPI_S3_SECRET") or None,
+            "region_name": os.environ.get("EGGAPI_S3_REGION") or "auto",
+            "querystring_expire": 300,
+            "file_overwrite": True,
+        },
+    }
+else:
+    _files = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": EGGAPI_HOME / "files", "base_url": "/files/", "allow_overwrite": True},
+    }
+STORAGES = {
+    "default": _files,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# -- the API ---------------------------------------------------------------------------------------
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["eggapi.envelope.EnvelopeRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["eggapi.envelope.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "eggapi.envelope.AlwaysJSON",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerKey"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "eggapi.envelope.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# -- EggAPI ----------------------------------------------------------------------------------------
+
+EGGAPI_INIT_EMAIL = os.environ.get("EGGAPI_INIT_EMAIL") or "demo@example.com"
+EGGAPI_PRIVATE_HOSTS_ALLOWED = frozenset(words("EGGAPI_PRIVATE_HOSTS_ALLOWED"))
+EGGAPI_DRAIN_SECONDS = number("EGGAPI_DRAIN_SECONDS", 60)
+EGGAPI_RETENTION_DAYS = number("EGGAPI_RETENTION_DAYS", 15, least=1)
+EGGAPI_OPEN_TASKS = number("EGGAPI_OPEN_TASKS", 1000, least=1)
+
+# -- logs ------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "eggapi.requestlog.JSONFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("EGGAPI_LOG_LEVEL") or "INFO"},
+    "loggers": {
+        # Our own line per request says more, and its exc_info would put the request's data into the log.
+        "django.request": {"level": "CRITICAL"},
+        "django.server": {"level": "CRITICAL"},
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,298 @@
+"""The product's rows: what is sold, where it can be bought, and every task with what was tried for it."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import Account, ApiKey, Mode
+from eggapi import crypto, ids
+from eggapi.money import UsdField
+from generation.providers.base import Outcome
+
+LEASE = timedelta(seconds=60)
+MOST_CLAIMS_WITHOUT_PROGRESS = 5
+
+
+class CatalogueVersion(models.Model):
+    """A single row, counted up by every change of models, prices, providers and routes.
+
+    Every process re-reads the catalogue when it sees a new number.
+    """
+
+    number = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class ImageModel(models.Model):
+    """A model customers can name. `resolutions` in the order shown; the first is the default."""
+
+    name = models.CharField(max_length=64, unique=True)
+    description = models.CharField(max_length=200)
+    resolutions = models.JSONField()
+    enabled = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Price(models.Model):
+    """What one image costs the customer from `since` on. Rows are added, never edited."""
+
+    model = models.ForeignKey(ImageModel, on_delete=models.CASCADE, related_name="prices")
+    resolution = models.CharField(max_length=4)
+    amount = UsdField()
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["model", "resolution", "since"], name="one_price_at_a_time"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="price_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.resolution} {self.amount}"
+
+
+class Provider(models.Model):
+    """An upstream account: which adapter speaks to it, where, and with which credential (encrypted)."""
+
+    name = models.CharField(max_length=64, unique=True)
+    adapter = models.CharField(max_length=32)
+    base_url = models.CharField(max_length=200, blank=True)
+    credential_encrypted = models.TextField(blank=True)
+    enabled = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def credential(self) -> str:
+        return crypto.decrypt(self.credential_encrypted) if self.credential_encrypted else ""
+
+    @property
+    def mode(self) -> Mode:
+        """Test keys reach only the sandbox, live keys never do."""
+        return Mode.TEST if self.adapter == "sandbox" else Mode.LIVE
+
+
+class Route(models.Model):
+    """One way to buy one of our models. Lower `priority` goes first; `cost` is ours, per image.
+
+    `label` is all that customers see of it.
+    """
+
+    model = models.ForeignKey(ImageModel, on_delete=models.CASCADE, related_name="routes")
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="routes")
+    upstream_model = models.CharField(max_length=128)
+    label = models.CharField(max_length=40)
+    priority = models.IntegerField(default=10)
+    weight = models.PositiveIntegerField(default=1)
+    cost = UsdField(default=0)
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["model", "provider", "upstream_model"], name="one_route_per_way"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} via {self.provider}"
+
+
+class Status(models.TextChoices):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+UNFINISHED = (Status.PENDING, Status.PROCESSING)
+TERMINAL = (Status.COMPLETED, Status.FAILED)
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def unfinished(self) -> "TaskQuerySet":
+        return self.filter(status__in=UNFINISHED)
+
+    def due(self, now: datetime) -> "TaskQuerySet":
+        """Unfinished, due, and leased by nobody (a lapsed lease is none)."""
+        return self.unfinished().filter(Q(lease_until=None) | Q(lease_until__lt=now), next_run_at__lte=now)
+
+
+class Task(models.Model):
+    """One accepted request. The row is the queue: whoever holds its lease may work on it.
+
+    Every write by a worker carries the `lease_token` it claimed with, so that a worker that was
+    paused past its lease changes nothing when it wakes. `next_run_at` is never later than
+    `deadline_at`. `ended` says in one word why a finished task ended.
+    """
+
+    class Type(models.TextChoices):
+        IMAGE_GENERATE = "image_generate"
+        IMAGE_EDIT = "image_edit"
+
+    id = models.CharField(max_length=28, primary_key=True, default=ids.task_id)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True)
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique, and null for none
+    request_digest = models.BinaryField(max_length=32)
+
+    model = models.CharField(max_length=64)
+    type = models.CharField(max_length=20, choices=Type.choices)
+    prompt = models.TextField()
+    negative_prompt = models.TextField(blank=True)
+    aspect_ratio = models.CharField(max_length=10)
+    resolution = models.CharField(max_length=4)
+    resolution_asked = models.BooleanField(default=False)
+    output_format = models.CharField(max_length=4, default="png")
+    num_outputs = models.PositiveSmallIntegerField()
+    seed = models.BigIntegerField(null=True)
+    image_urls = models.JSONField(default=list)
+    webhook_url = models.CharField(max_length=2048, blank=True)
+
+    unit_price = UsdField()
+    cost = UsdField(default=0)
+    path_token = models.CharField(max_length=32, default=ids.path_token)
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    ended = models.CharField(max_length=24, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    next_run_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    lease_token = models.BigIntegerField(default=0)
+    claims_without_progress = models.PositiveSmallIntegerField(default=0)
+
+    objects: ClassVar[Any] = TaskQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "mode", "idempotency_key"], name="one_task_per_idempotency_key"),
+            models.CheckConstraint(
+                condition=Q(status__in=UNFINISHED, completed_at=None, next_run_at__isnull=False)
+                | Q(status__in=TERMINAL, completed_at__isnull=False, next_run_at=None, lease_until=None),
+                name="terminal_task_has_ended",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.COMPLETED, cost__gt=0) | (~Q(status=Status.COMPLETED) & Q(cost=0)),
+                name="only_completed_task_costs",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["next_run_at"], condition=Q(status__in=UNFINISHED), name="due_tasks"),
+            models.Index(fields=["account", "mode", "-created_at", "-id"], name="tasks_of_account"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def held(self) -> int:
+        return self.unit_price * self.num_outputs
+
+
+class Attempt(models.Model):
+    """One route tried for one task; at most one is live. `outcome` is set when it ended without an image."""
+
+    class State(models.TextChoices):
+        LIVE = "live"
+        DONE = "done"
+        FAILED = "failed"
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts")
+    n = models.PositiveSmallIntegerField()
+    route = models.ForeignKey(Route, on_delete=models.PROTECT)
+    state = models.CharField(max_length=6, choices=State.choices, default=State.LIVE)
+    outcome = models.CharField(max_length=10, choices=[(o.value, o.value) for o in Outcome], blank=True)
+    message = models.CharField(max_length=300, blank=True)
+    retry_after = models.FloatField(null=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["task", "n"], name="one_attempt_per_number"),
+            models.UniqueConstraint(fields=["task"], condition=Q(state="live"), name="one_live_attempt_per_task"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.n} of {self.task_id}"
+
+
+class Purchase(models.Model):
+    """One paid upstream request, committed before its socket opens, so that it can be sent at most once.
+
+    `images` lists what was stored of it: [{"index", "path", "content_type", "bytes", "width", "height"}].
+    `cost` is what the vendor takes for it; `leak` the part that brought the customer nothing.
+    """
+
+    class State(models.TextChoices):
+        SUBMITTING = "submitting"
+        ACCEPTED = "accepted"
+        DONE = "done"
+        FAILED = "failed"
+        REJECTED = "rejected"
+        NOT_SENT = "not_sent"
+        UNKNOWN = "unknown"
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="purchases")
+    index = models.PositiveSmallIntegerField()
+    first_image = models.PositiveSmallIntegerField()
+    images_asked = models.PositiveSmallIntegerField()
+    client_ref = models.CharField(max_length=40, unique=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.SUBMITTING)
+    outcome = models.CharField(max_length=10, choices=[(o.value, o.value) for o in Outcome], blank=True)
+    message = models.CharField(max_length=300, blank=True)
+    upstream_id = models.TextField(blank=True)
+    polls = models.PositiveIntegerField(default=0)
+    cost = UsdField(default=0)
+    leak = UsdField(default=0)
+    images = models.JSONField(default=list)
+    sent_at = models.DateTimeField()
+    give_up_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["attempt", "index"], name="one_purchase_per_index"),
+        ]
+
+    def __str__(self) -> str:
+        return self.client_ref
+
+
+class Output(models.Model):
+    """One delivered image. Rows exist only for completed tasks."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="outputs")
+    index = models.PositiveSmallIntegerField()
+    path = models.CharField(max_length=120)
+    content_type = models.CharField(max_length=20)
+    bytes = models.PositiveIntegerField()
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["task", "index"], name="one_output_per_index")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class Heartbeat(models.Model):
+    """A worker process that is alive and working, not only running."""
+
+    worker = models.CharField(max_length=100, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.worker

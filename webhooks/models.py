@@ -1,0 +1,93 @@
+"""Telling the customer: events, and their deliveries to the customer's own address."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import Account, Mode
+
+
+class Secret(models.Model):
+    """Signs an account's webhooks. Encrypted; after a rotation the older one signs too until `expires_at`."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="webhook_secrets")
+    encrypted = models.TextField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"webhook secret {self.pk} of {self.account}"
+
+
+class Event(models.Model):
+    """Something that happened to a task, with the bytes to be sent, frozen once.
+
+    `seq` is the order of commits within an account and mode.
+    """
+
+    class Type(models.TextChoices):
+        COMPLETED = "task.completed"
+        FAILED = "task.failed"
+
+    id = models.CharField(max_length=28, primary_key=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="events")
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    seq = models.BigIntegerField()
+    type = models.CharField(max_length=20, choices=Type.choices)
+    task_id = models.CharField(max_length=28)
+    payload = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["task_id", "type"], name="one_event_per_task_and_type"),
+            models.UniqueConstraint(fields=["account", "mode", "seq"], name="one_event_per_seq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.task_id}"
+
+
+class Delivery(models.Model):
+    """An event on its way to one address: the row is the queue."""
+
+    class State(models.TextChoices):
+        DUE = "due"
+        DELIVERED = "delivered"
+        FAILED = "failed"
+        STOPPED = "stopped"
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    url = models.CharField(max_length=2048)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DUE)
+    attempts = models.PositiveIntegerField(default=0)
+    next_run_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.BigIntegerField(default=0)
+    last_status = models.PositiveIntegerField(null=True, blank=True)
+    last_error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["next_run_at"], condition=Q(state="due"), name="due_deliveries")]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} {self.state}"
+
+
+class DeliveryAttempt(models.Model):
+    """One request to the customer's address: what came back, or why nothing did. `reply` is at most 1 KiB."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="log")
+    n = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    status = models.PositiveIntegerField(null=True)
+    error = models.CharField(max_length=200, blank=True)
+    milliseconds = models.PositiveIntegerField()
+    reply = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["delivery", "n"], name="one_row_per_delivery_attempt")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.n} of {self.delivery_id}"
