@@ -14,7 +14,7 @@ class Mode(models.TextChoices):
     TEST = "test"
 
 
-class UserManager(BaseUserManager["User"]):
+class UserManager(BaseUserManager):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """A password of None makes an account that signs in by link only."""
         user = self.model(email=self.normalize_email(email).lower(), **fields)

@@ -38,7 +38,7 @@ def display(micros: int) -> str:
     return ("-$" if micros < 0 else "$") + text.removesuffix("00")
 
 
-class UsdField(models.BigIntegerField[int, int]):
+class UsdField(models.BigIntegerField):
     """A column of micro-dollars that takes nothing but an int.
 
     A column that converts would let `F("held") + Decimal("0.01")` store 0 on PostgreSQL and 0.01 on

@@ -114,7 +114,7 @@ UNFINISHED = (Status.PENDING, Status.PROCESSING)
 TERMINAL = (Status.COMPLETED, Status.FAILED)
 
 
-class TaskQuerySet(models.QuerySet["Task"]):
+class TaskQuerySet(models.QuerySet):
     def unfinished(self) -> "TaskQuerySet":
         return self.filter(status__in=UNFINISHED)
 
