@@ -46,7 +46,7 @@ class Closing:
 
 def open_wallets(account: Account) -> None:
     """Both wallets of a new account: an empty live one, and a test one with play money."""
-    Wallet.objects.bulk_create(Wallet(account=account, mode=mode) for mode in Mode)
+    Wallet.objects.bulk_create(Wallet(id=Wallet.id_of(account.pk, mode), account=account, mode=mode) for mode in Mode)
     credit(account, Mode.TEST, PLAY_MONEY, reason="play money", counterpart=LedgerEntry.Counterpart.PROMO)
 
 
@@ -62,12 +62,12 @@ def credit(
     """Adds `amount` to a wallet, or takes it back where negative. Raises Insufficient, ValueError."""
     if not amount:
         raise ValueError("the amount is zero")
-    wallet = Wallet.objects.get(account=account, mode=mode)
-    free_enough = Wallet.objects.filter(pk=wallet.pk, posted__gte=F("held") - amount)
+    wallet_id = Wallet.id_of(account.pk, mode)
+    free_enough = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") - amount)
     if not free_enough.update(posted=F("posted") + amount):
         raise Insufficient
     return LedgerEntry.objects.create(
-        wallet=wallet,
+        wallet_id=wallet_id,
         kind=LedgerEntry.Kind.CREDIT,
         counterpart=counterpart,
         amount=amount,

@@ -12,10 +12,11 @@ from eggapi.money import UsdField
 class Wallet(models.Model):
     """The money of an account in one mode. `posted` is what is there, `held` the part promised to tasks.
 
-    `event_seq` counts the account's events in commit order and `task_count` its tasks: both ride on
+    The id follows from account and mode, so that nobody has to look it up (`Wallet.id_of`). `event_seq` counts the account's events in commit order and `task_count` its tasks: both ride on
     updates that happen to this row anyway.
     """
 
+    id = models.BigIntegerField(primary_key=True)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="wallets")
     mode = models.CharField(max_length=4, choices=Mode.choices)
     posted = UsdField(default=0)
@@ -32,6 +33,10 @@ class Wallet(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} {self.mode}"
+
+    @staticmethod
+    def id_of(account_id: int, mode: str) -> int:
+        return 2 * account_id + (mode == Mode.TEST)
 
     @property
     def available(self) -> int:

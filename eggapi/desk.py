@@ -1,19 +1,16 @@
 """The one thread through which an event loop touches the database."""
 
 import asyncio
-import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from django.db import connection, transaction
+from django.db import connection
 
-log = logging.getLogger("eggapi.desk")
+from eggapi.batch import Batch, run
 
 T = TypeVar("T")
 R = TypeVar("R")
-Batch = Callable[[list[T]], Sequence[R]]
 
 MOST_AT_ONCE = 200
 IDLE_SECONDS = 2.0
@@ -49,7 +46,7 @@ class Desk:
             calls: dict[Batch[Any, Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
             open_for_business = self._collect(calls)
             for function, waiting in calls.items():
-                results = _run(function, [item for item, _ in waiting])
+                results = run(function, [item for item, _ in waiting])
                 self._loop.call_soon_threadsafe(_resolve, [future for _, future in waiting], results)
         connection.close()
 
@@ -71,19 +68,6 @@ class Desk:
                 return True
         self._waiting.put(call)
         return True
-
-
-def _run(function: Batch[Any, Any], items: list[Any]) -> list[Any]:
-    """What `function` returned per item, or the exception it raised for it."""
-    try:
-        with transaction.atomic():
-            return list(function(items))
-    except Exception as error:
-        connection.close_if_unusable_or_obsolete()
-        if len(items) == 1:
-            return [error]
-        log.warning("batch failed; running it one by one", extra={"function": function.__qualname__}, exc_info=error)
-    return [_run(function, [item])[0] for item in items]
 
 
 def _resolve(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
