@@ -168,6 +168,7 @@ class Task(models.Model):
     expires_at = models.DateTimeField(null=True)
 
     next_run_at = models.DateTimeField(null=True)
+    deadline_seconds = models.PositiveIntegerField()
     deadline_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
     lease_token = models.BigIntegerField(default=0)

@@ -1,0 +1,93 @@
+"""Pictures: verified by decoding, kept in our storage, handed out under signed addresses."""
+
+import warnings
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import default_storage
+from PIL import Image, UnidentifiedImageError
+
+from eggapi import crypto
+
+LARGEST_RESULT = 25 * 1024 * 1024
+LARGEST_REFERENCE = 10 * 1024 * 1024
+MOST_PIXELS = 50_000_000
+EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
+PURPOSE = "file"
+
+
+class NotAnImage(ValueError):
+    """The bytes do not decode as a PNG, JPEG or WebP picture of sane size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A stored image, as Purchase.images and Output hold it."""
+
+    index: int
+    path: str
+    content_type: str
+    bytes: int
+    width: int
+    height: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def inspect(file: BinaryIO) -> tuple[str, int, int]:
+    """(extension, width, height) of a picture that really decodes. Raises NotAnImage.
+
+    The number of pixels is read from the header before anything is decoded, so that a small file
+    cannot unfold into gigabytes.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file, formats=list(EXTENSIONS)) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise NotAnImage("too many pixels")
+                image.load()
+                return EXTENSIONS[str(image.format)], image.width, image.height
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise NotAnImage(type(error).__name__) from error
+    finally:
+        file.seek(0)
+
+
+def store(task_id: str, token: str, index: int, file: BinaryIO) -> Picture:
+    """Verifies a picture and puts it where only its address leads. Storing it again overwrites it.
+
+    Raises NotAnImage, and whatever the storage raises when it is away.
+    """
+    extension, width, height = inspect(file)
+    path = f"images/{task_id}/{token}/{index}.{extension}"
+    size = file.seek(0, 2)
+    file.seek(0)
+    default_storage.save(path, File(file))
+    return Picture(index, path, CONTENT_TYPES[extension], size, width, height)
+
+
+def url_of(path: str, expires_at: datetime, base_url: str) -> str:
+    """The public address of a stored file, the same until `expires_at`."""
+    if settings.EGGAPI_S3_PUBLIC_URL:
+        return f"{settings.EGGAPI_S3_PUBLIC_URL}/{quote(path)}"
+    expires = int(expires_at.timestamp())
+    query = urlencode({"expires": expires, "signature": crypto.signature(PURPOSE, f"{path}\n{expires}")})
+    return f"{base_url}/files/{quote(path)}?{query}"
+
+
+def may_read(path: str, expires: str, signature: str, now: float) -> bool:
+    """Whether an address made by `url_of` is genuine and has not expired; `now` in Unix seconds."""
+    genuine = crypto.same(signature, crypto.signature(PURPOSE, f"{path}\n{expires}"))
+    return genuine and int(expires) > now
+
+
+def content_type_of(path: str) -> str:
+    return CONTENT_TYPES.get(Path(path).suffix[1:], "application/octet-stream")
