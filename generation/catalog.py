@@ -23,9 +23,10 @@ FRESH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RouteEntry:
-    """A usable route with the adapter that serves it. `cost` is ours, in micro-dollars per image."""
+    """A route with the adapter that serves it. `cost` is ours, in micro-dollars per image."""
 
     id: int
+    enabled: bool
     label: str
     upstream_model: str
     priority: int
@@ -53,6 +54,8 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
+    """`routes` holds the disabled ones too: what was bought there before is still to be fetched."""
+
     version: int
     models: dict[str, ModelEntry]
     routes: dict[int, RouteEntry]
@@ -97,15 +100,13 @@ def _forget() -> None:
 def _read(version: int) -> Catalogue:
     routes = {
         route.pk: (route.model_id, _entry(route))
-        for route in Route.objects.filter(enabled=True, provider__enabled=True)
-        .select_related("provider")
-        .order_by("priority", "id")
+        for route in Route.objects.select_related("provider").order_by("priority", "id")
     }
     now = clock.now()
     models = {}
     for model in ImageModel.objects.filter(enabled=True).order_by("id"):
         prices = dict(model.prices.filter(since__lte=now).order_by("since").values_list("resolution", "amount"))
-        own = tuple(entry for model_id, entry in routes.values() if model_id == model.pk)
+        own = tuple(entry for model_id, entry in routes.values() if model_id == model.pk and entry.enabled)
         on_sale = tuple(resolution for resolution in model.resolutions if resolution in prices)
         if on_sale:
             models[model.name] = ModelEntry(model.name, model.description, on_sale, prices, own)
@@ -116,6 +117,7 @@ def _entry(route: Route) -> RouteEntry:
     adapter = ADAPTERS[route.provider.adapter](route.provider.base_url, route.provider.credential)
     return RouteEntry(
         id=route.pk,
+        enabled=route.enabled and route.provider.enabled,
         label=route.label,
         upstream_model=route.upstream_model,
         priority=route.priority,
@@ -149,6 +151,4 @@ def seed() -> None:
 def _seed_routes(provider: Provider, priority: int, models: Iterable[ImageModel]) -> None:
     for model in models:
         label = f"Route {chr(ord('A') + model.routes.count())}"
-        Route.objects.create(
-            model=model, provider=provider, upstream_model=model.name, label=label, priority=priority
-        )
+        Route.objects.create(model=model, provider=provider, upstream_model=model.name, label=label, priority=priority)

@@ -203,7 +203,12 @@ class Task(models.Model):
 
 
 class Attempt(models.Model):
-    """One route tried for one task; at most one is live. `outcome` is set when it ended without an image."""
+    """One route tried for one task; at most one is live. `outcome` is set when it ended without an image.
+
+    `bought` holds its purchases wherever route, process or engine made or loaded it.
+    """
+
+    bought: "list[Purchase]"
 
     class State(models.TextChoices):
         LIVE = "live"
@@ -269,6 +274,23 @@ class Purchase(models.Model):
 
     def __str__(self) -> str:
         return self.client_ref
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still something to wait for."""
+        if self.state == Purchase.State.UNKNOWN:
+            return self.give_up_at is not None
+        return self.state in (Purchase.State.SUBMITTING, Purchase.State.ACCEPTED)
+
+
+# What may have cost money at the vendor.
+PAID = (
+    Purchase.State.SUBMITTING,
+    Purchase.State.ACCEPTED,
+    Purchase.State.DONE,
+    Purchase.State.FAILED,
+    Purchase.State.UNKNOWN,
+)
 
 
 class Output(models.Model):

@@ -33,13 +33,17 @@ class Exhausted:
     """No route is left for this task."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The task is no longer ours: another lease, a cancel, or less than 30 s of lease left."""
+
+
 @dataclass(slots=True)
-class Opening:
-    """An attempt to be opened: by which task and lease token, on which route."""
+class Search:
+    """A task looking for its next route, with every attempt made so far."""
 
     task: Task
-    route: RouteEntry
-    n: int
+    attempts: list[Attempt]
 
 
 def choose(task: Task, attempts: Sequence[Attempt], now: datetime) -> RouteEntry | Wait | Exhausted:
@@ -76,7 +80,7 @@ def _serves(route: RouteEntry, task: Task) -> bool:
 def _again_at(before: Sequence[Attempt]) -> datetime | None:
     """When a route may be asked again, None for never: anything but a clean rejection may have bought something."""
     last = before[-1]
-    purchases = [purchase for attempt in before for purchase in attempt.purchases.all()]
+    purchases = [purchase for attempt in before for purchase in attempt.bought]
     if last.outcome != Outcome.RETRYABLE or any(p.state not in NOTHING_BOUGHT for p in purchases):
         return None
     unreachable = any(p.state == Purchase.State.NOT_SENT for p in purchases)
@@ -86,17 +90,21 @@ def _again_at(before: Sequence[Attempt]) -> datetime | None:
     return (last.ended_at or last.started_at) + timedelta(seconds=wait)
 
 
-def open_attempts(openings: list[Opening]) -> list[Attempt | None]:
-    """Writes attempts with their purchases, before any socket opens; one transaction for all.
-
-    None where the task was lost meanwhile: another lease, a cancel, or less than 30 s of lease left.
-    """
+def open_next(searches: list[Search]) -> list[Attempt | Wait | Exhausted | Gone]:
+    """Chooses a route for each task and writes the attempt with its purchases, before any socket opens."""
     now = clock.now()
-    opened = [_open(opening, now) if _keep(opening.task, now) else None for opening in openings]
-    attempts = [attempt for attempt in opened if attempt]
+    found = [_find(search, now) for search in searches]
+    attempts = [attempt for attempt in found if isinstance(attempt, Attempt)]
     Attempt.objects.bulk_create(attempts)
     Purchase.objects.bulk_create(purchase for attempt in attempts for purchase in attempt.bought)
-    return opened
+    return found
+
+
+def _find(search: Search, now: datetime) -> Attempt | Wait | Exhausted | Gone:
+    chosen = choose(search.task, search.attempts, now)
+    if not isinstance(chosen, RouteEntry):
+        return chosen
+    return _attempt(search, chosen, now) if _keep(search.task, now) else Gone()
 
 
 def _keep(task: Task, now: datetime) -> bool:
@@ -114,20 +122,19 @@ def _keep(task: Task, now: datetime) -> bool:
     )
 
 
-def _open(opening: Opening, now: datetime) -> Attempt:
-    attempt = Attempt(task=opening.task, n=opening.n, route_id=opening.route.id, started_at=now)
-    per_call = opening.route.capabilities.images_per_call
-    firsts = range(0, opening.task.num_outputs, per_call)
+def _attempt(search: Search, chosen: RouteEntry, now: datetime) -> Attempt:
+    attempt = Attempt(task=search.task, n=len(search.attempts) + 1, route_id=chosen.id, started_at=now)
+    wanted, per_call = search.task.num_outputs, chosen.capabilities.images_per_call
     attempt.bought = [
         Purchase(
             attempt=attempt,
             index=index,
             first_image=first,
-            images_asked=min(per_call, opening.task.num_outputs - first),
+            images_asked=min(per_call, wanted - first),
             client_ref=f"egg_{random_text(28)}",
-            cost=opening.route.cost * min(per_call, opening.task.num_outputs - first),
+            cost=chosen.cost * min(per_call, wanted - first),
             sent_at=now,
         )
-        for index, first in enumerate(firsts)
+        for index, first in enumerate(range(0, wanted, per_call))
     ]
     return attempt

@@ -1,0 +1,326 @@
+"""Process: drive one task one step - buy, poll, collect - and say what is to happen next.
+
+Runs on the event loop and never touches the database: what is to be written is handed to the desk,
+where every write is fenced by the lease token the task was claimed with.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from eggapi.http import Lost, NotSent
+from generation import references, route, save, settle
+from generation.catalog import RouteEntry
+from generation.collect import Collector
+from generation.models import Attempt, Purchase, Task
+from generation.providers.base import (
+    Absent,
+    Accepted,
+    Failed,
+    Finished,
+    Job,
+    Outcome,
+    Pending,
+    Reference,
+    Rejected,
+    Unreadable,
+)
+from generation.references import BadReference
+from generation.route import Exhausted, Search, Wait
+from generation.save import Progress
+from generation.settle import Ending
+from generation.storage import Picture
+from generation.transport import Transport
+
+JITTER = 0.2
+LONGEST_SEARCH = timedelta(seconds=60)
+ABSENT_AFTER = timedelta(seconds=30)
+PAUSE_LIMIT = 25.0
+LATE_SECONDS = 120.0
+GRAVITY = (Outcome.REFUSED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NO_IMAGE, Outcome.ROUTE_DOWN, Outcome.RETRYABLE)
+FINAL = (Outcome.REFUSED, Outcome.INVALID)
+ENDED_WITHOUT_ROUTE = {Outcome.NO_IMAGE: ("no_image", "No provider returned a usable image.")}
+UNAVAILABLE = ("upstream_unavailable", "No provider could complete this request.")
+
+
+@dataclass(slots=True)
+class Claim:
+    """A task leased to this process, as it stood at `now` (the database's time, read at `started`).
+
+    `paying` from before a purchase is written until what came of it is saved: such a claim is not dropped.
+    """
+
+    task: Task
+    attempts: list[Attempt]
+    routes: dict[int, RouteEntry]
+    now: datetime
+    started: float = field(default_factory=time.monotonic)
+    paying: bool = False
+    pictures: tuple[Reference, ...] = ()
+
+    def __str__(self) -> str:
+        return self.task.id
+
+    @property
+    def time(self) -> datetime:
+        """The database's time, as far as this process can tell without asking."""
+        return self.now + timedelta(seconds=time.monotonic() - self.started)
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, (self.task.deadline_at - self.time).total_seconds())
+
+    @property
+    def live(self) -> Attempt | None:
+        return next((attempt for attempt in self.attempts if attempt.state == Attempt.State.LIVE), None)
+
+
+class Stop(Exception):
+    """This process is shutting down and buys nothing more."""
+
+
+class Driver:
+    """Drives claims. `call` is the desk; `stopping` tells whether the process is shutting down."""
+
+    def __init__(self, call: Callable[..., Awaitable[Any]], transport: Transport, stopping: Callable[[], bool]) -> None:
+        self._call = call
+        self._transport = transport
+        self._collector = Collector(transport)
+        self._stopping = stopping
+
+    async def drive(self, claim: Claim) -> float | None:
+        """One step: returns the seconds until the next, or None where there is none.
+
+        At the deadline the task fails, but a paid call in flight is heard to its end: its reply is worth saving.
+        """
+        step = asyncio.ensure_future(self._step(claim))
+        try:
+            await asyncio.wait({step}, timeout=claim.seconds_left)
+            if not step.done():
+                await self._end(claim, "deadline", f"Timed out after {claim.task.deadline_seconds} seconds.")
+                if claim.paying:
+                    await asyncio.wait({step}, timeout=LATE_SECONDS)
+            return step.result() if step.done() else None
+        finally:
+            step.cancel()
+
+    async def _step(self, claim: Claim) -> float | None:
+        async with AsyncExitStack() as stack:
+            while True:
+                attempt, is_new = claim.live, False
+                if attempt is None:
+                    if not await self._fetch_references(claim, stack):
+                        return None
+                    claim.paying = True
+                    found = await self._call(route.open_next, Search(claim.task, claim.attempts))
+                    if not isinstance(found, Attempt):
+                        claim.paying = False
+                        return await self._without_route(claim, found)
+                    claim.attempts.append(found)
+                    attempt, is_new = found, True
+                next_step = await self._work_on(claim, attempt, is_new)
+                claim.paying = False
+                if next_step is not FALL_BACK:
+                    return next_step
+                if self._stopping():
+                    return await self._pause(claim, 0.0)
+
+    async def _fetch_references(self, claim: Claim, stack: AsyncExitStack) -> bool:
+        """Before anything is bought; a picture that cannot be had ends the task."""
+        if claim.pictures or not claim.task.image_urls:
+            return True
+        try:
+            claim.pictures = await stack.enter_async_context(references.fetched(claim.task.image_urls))
+        except BadReference as error:
+            await self._end(claim, Outcome.INVALID, str(error))
+            return False
+        return True
+
+    async def _without_route(self, claim: Claim, found: Any) -> float | None:
+        match found:
+            case Wait(until=until):
+                return await self._pause(claim, (until - claim.time).total_seconds())
+            case Exhausted():
+                last = claim.attempts[-1].outcome if claim.attempts else ""
+                await self._end(claim, *ENDED_WITHOUT_ROUTE.get(Outcome(last) if last else "", UNAVAILABLE))
+        return None
+
+    # -- one attempt -----------------------------------------------------------------------------
+
+    async def _work_on(self, claim: Claim, attempt: Attempt, is_new: bool) -> Any:
+        """Seconds until the next step, None at the end of the task, or FALL_BACK."""
+        entry = claim.routes[attempt.route_id]
+        opened = time.monotonic()
+        waits = await asyncio.gather(
+            *(
+                self._work_on_purchase(claim, entry, attempt, purchase, opened if is_new else None)
+                for purchase in attempt.bought
+                if purchase.is_open
+            ),
+            return_exceptions=True,
+        )
+        for wait in waits:
+            if isinstance(wait, BaseException):
+                raise wait
+        if any(purchase.is_open for purchase in attempt.bought):
+            return await self._pause(claim, min(wait for wait in waits if isinstance(wait, float)), attempt)
+        return await self._conclude(claim, attempt)
+
+    async def _work_on_purchase(
+        self, claim: Claim, entry: RouteEntry, attempt: Attempt, purchase: Purchase, opened: float | None
+    ) -> float | None:
+        """Takes a purchase one step on; returns the seconds until its next poll, None where it has ended."""
+        job = _job(claim, entry, purchase)
+        match purchase.state:
+            case Purchase.State.SUBMITTING if opened is not None:
+                await self._buy(claim, entry, attempt, purchase, job, opened)
+                if len(attempt.bought) > 1:
+                    await self._call(save.purchase, Progress(claim.task, [purchase]))
+            case Purchase.State.SUBMITTING:
+                _lose(claim, entry, purchase)  # a crash between the commit and the reply
+        if purchase.state == Purchase.State.UNKNOWN and purchase.is_open:
+            await self._look_up(claim, entry, purchase, job)
+        elif purchase.state == Purchase.State.ACCEPTED and opened is None:
+            return await self._poll(claim, entry, purchase, job)
+        return _wait(entry, purchase) if purchase.is_open else None
+
+    async def _buy(
+        self, claim: Claim, entry: RouteEntry, attempt: Attempt, purchase: Purchase, job: Job, opened: float
+    ) -> None:
+        """The one paid request. It is sent at most once, and only on a lease known to be good."""
+        if self._stopping() or time.monotonic() - opened > PAUSE_LIMIT:
+            _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, "not sent", cost=0)
+            return
+        try:
+            result = await self._transport.converse(entry.adapter, entry.adapter.submit(job), paid=True)
+        except NotSent as error:
+            _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, str(error), cost=0)
+        except (Lost, Unreadable) as error:
+            purchase.message = str(error)[:300]
+            _lose(claim, entry, purchase)
+        else:
+            if isinstance(result, Rejected):
+                attempt.retry_after = result.retry_after
+            await self._take(claim, entry, purchase, result)
+
+    async def _poll(self, claim: Claim, entry: RouteEntry, purchase: Purchase, job: Job) -> float | None:
+        """Asks how the purchase is doing; an answer that cannot be had or read is asked for again."""
+        purchase.polls += 1
+        try:
+            result = await self._transport.converse(
+                entry.adapter, entry.adapter.poll(job, purchase.upstream_id), paid=False
+            )
+        except (NotSent, Lost, Unreadable):
+            result = Pending()
+        await self._take(claim, entry, purchase, result)
+        return _wait(entry, purchase, getattr(result, "wait", None)) if purchase.is_open else None
+
+    async def _look_up(self, claim: Claim, entry: RouteEntry, purchase: Purchase, job: Job) -> None:
+        """Finds out what became of a request nobody heard the answer to, or gives up on it."""
+        if purchase.give_up_at and claim.time >= purchase.give_up_at:
+            purchase.give_up_at, purchase.outcome = None, Outcome.UNKNOWN
+            return
+        try:
+            result = await self._transport.converse(entry.adapter, entry.adapter.look_up(job), paid=False)
+        except (NotSent, Lost, Unreadable):
+            return
+        if isinstance(result, Accepted):
+            purchase.state, purchase.upstream_id, purchase.give_up_at = (
+                Purchase.State.ACCEPTED,
+                result.upstream_id,
+                None,
+            )
+        elif isinstance(result, Absent) and claim.time - purchase.sent_at > ABSENT_AFTER:
+            _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, "the provider never received it", cost=0)
+
+    async def _take(self, claim: Claim, entry: RouteEntry, purchase: Purchase, result: Any) -> None:
+        """Writes a provider's answer into the purchase."""
+        match result:
+            case Accepted(upstream_id=upstream_id):
+                purchase.state, purchase.upstream_id = Purchase.State.ACCEPTED, upstream_id
+            case Rejected(outcome=outcome, message=message):
+                _close(purchase, Purchase.State.REJECTED, outcome, message, cost=0)
+            case Failed(outcome=outcome, message=message, cost=cost):
+                _close(purchase, Purchase.State.FAILED, outcome, message, cost=cost)
+            case Finished(images=images, cost=cost):
+                wanted = images[: purchase.images_asked]
+                kept = await self._collector.collect(claim.task, entry.adapter, wanted, purchase.first_image)
+                purchase.images = [picture.as_json() for picture in kept]
+                if kept:
+                    _close(purchase, Purchase.State.DONE, "", "", cost=cost)
+                else:
+                    _close(purchase, Purchase.State.FAILED, Outcome.NO_IMAGE, "no image that decodes", cost=cost)
+
+    async def _conclude(self, claim: Claim, attempt: Attempt) -> Any:
+        """All purchases have ended: complete with what is stored, end, or fall back to another route."""
+        pictures = [Picture(**image) for purchase in attempt.bought for image in purchase.images]
+        if pictures:
+            await self._call(settle.settle, Ending(claim.task, "completed", pictures=pictures, attempt=attempt))
+            return None
+        worst = min(attempt.bought, key=lambda purchase: GRAVITY.index(Outcome(purchase.outcome)))
+        attempt.outcome, attempt.message = worst.outcome, worst.message
+        if attempt.outcome in FINAL:
+            prefix = "Content moderation: " if attempt.outcome == Outcome.REFUSED else ""
+            await self._end(claim, attempt.outcome, f"{prefix}{attempt.message}", attempt)
+            return None
+        return FALL_BACK if await self._call(save.end_attempt, Progress(claim.task, attempt=attempt)) else None
+
+    # -- what is written -------------------------------------------------------------------------
+
+    async def _pause(self, claim: Claim, seconds: float, attempt: Attempt | None = None) -> float | None:
+        seconds = min(max(seconds, 0.0), claim.seconds_left)
+        purchases = attempt.bought if attempt else []
+        return seconds if await self._call(save.pause, Progress(claim.task, purchases, seconds=seconds)) else None
+
+    async def _end(self, claim: Claim, ended: str, error: str, attempt: Attempt | None = None) -> None:
+        await self._call(settle.settle, Ending(claim.task, ended, error, attempt=attempt))
+
+
+FALL_BACK = object()
+
+
+def _job(claim: Claim, entry: RouteEntry, purchase: Purchase) -> Job:
+    task = claim.task
+    return Job(
+        client_ref=purchase.client_ref,
+        model=entry.upstream_model,
+        prompt=task.prompt,
+        negative_prompt=task.negative_prompt,
+        aspect_ratio=task.aspect_ratio,
+        resolution=task.resolution,
+        output_format=task.output_format,
+        images=purchase.images_asked,
+        seed=task.seed,
+        references=claim.pictures,
+    )
+
+
+def _close(purchase: Purchase, state: str, outcome: str, message: str, *, cost: int | None) -> None:
+    purchase.state, purchase.outcome, purchase.message = state, outcome, message[:300]
+    purchase.cost = purchase.cost if cost is None else cost
+    purchase.give_up_at = None
+
+
+def _lose(claim: Claim, entry: RouteEntry, purchase: Purchase) -> None:
+    """Nobody can say whether the vendor took it: look for it where that is possible, else let it go at once."""
+    purchase.state, purchase.outcome = Purchase.State.UNKNOWN, Outcome.UNKNOWN
+    if entry.adapter.can_look_up:
+        half = timedelta(seconds=claim.seconds_left / 2)
+        purchase.give_up_at = claim.time + min(LONGEST_SEARCH, half)
+
+
+def _wait(entry: RouteEntry, purchase: Purchase, told: float | None = None) -> float:
+    """Seconds until the next poll, with jitter so that tasks accepted together do not poll together."""
+    provider = entry.adapter
+    if told is not None:
+        return told
+    if not purchase.polls:
+        seconds = provider.first_poll
+    else:
+        seconds = min(provider.poll_every * provider.poll_backoff ** (purchase.polls - 1), provider.poll_slowest)
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)

@@ -1,0 +1,45 @@
+"""The customer's own pictures: fetched to local files and checked before anything is bought."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import AsyncIterator
+
+from eggapi import http
+from generation.providers.base import Reference
+from generation.storage import CONTENT_TYPES, LARGEST_REFERENCE, NotAnImage, inspect
+
+FETCH_SECONDS = 20.0
+
+
+class BadReference(Exception):
+    """A picture cannot be used; the text tells the customer which and why."""
+
+
+@asynccontextmanager
+async def fetched(urls: Sequence[str]) -> AsyncIterator[tuple[Reference, ...]]:
+    """Local copies of the pictures, in order, for as long as the block runs. Raises BadReference."""
+    if not urls:
+        yield ()
+        return
+    with TemporaryDirectory(prefix="egg-") as folder:
+        places = [Path(folder, str(index)) for index in range(len(urls))]
+        yield tuple(
+            await asyncio.gather(*(asyncio.to_thread(_fetch, *pair) for pair in zip(urls, places, strict=True)))
+        )
+
+
+def _fetch(url: str, place: Path) -> Reference:
+    index = place.name
+    try:
+        with place.open("w+b") as file:
+            http.fetch(url, file, cap=LARGEST_REFERENCE, timeout=FETCH_SECONDS)
+            file.seek(0)
+            extension, _, _ = inspect(file)
+    except http.HttpFailed as error:
+        raise BadReference(f"image_urls[{index}]: {error}") from error
+    except NotAnImage:
+        raise BadReference(f"image_urls[{index}]: not a PNG, JPEG or WebP image") from None
+    return Reference(path=str(place), content_type=CONTENT_TYPES[extension], url=url)

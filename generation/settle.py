@@ -1,0 +1,153 @@
+"""Settle: the one way to a terminal state. State, money, usage and event change in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db.models import F
+
+from billing import ledger, usage
+from billing.ledger import Closing
+from billing.models import UsageRecord
+from eggapi import clock, envelope, money
+from generation import save, storage
+from generation.models import PAID, UNFINISHED, Attempt, Output, Purchase, Status, Task
+from generation.storage import Picture
+from webhooks import events
+from webhooks.events import NewEvent
+from webhooks.models import Event
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a task is to end: with `pictures` it completes, without it fails for the reason given.
+
+    `fenced` endings are a worker's, and void unless the worker still holds the lease it claimed with.
+    `attempt` is the live attempt with its purchases as they now are, saved along.
+    """
+
+    task: Task
+    ended: str
+    error: str = ""
+    pictures: Sequence[Picture] = ()
+    attempt: Attempt | None = None
+    fenced: bool = True
+    units: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = sorted(self.pictures, key=lambda picture: picture.index)[: self.task.num_outputs]
+        self.units = len(self.pictures)
+
+    @property
+    def captured(self) -> int:
+        return self.units * self.task.unit_price
+
+
+def settle(endings: list[Ending]) -> list[bool]:
+    """Ends tasks, each at most once; True where this call did it.
+
+    Locks in the order task, hold, daily usage, wallet, each kind by id.
+    """
+    now = clock.now()
+    won = [_move(ending, now) for ending in sorted(endings, key=lambda ending: ending.task.id)]
+    ours = [ending for ending in won if ending]
+    _end_attempts(ours, now)
+    usage_of = [ending for ending in ours if ending.units]
+    places = ledger.close([Closing(ending.task.id, ending.captured) for ending in ours], now) if ours else {}
+    usage.record([_usage(ending, now) for ending in usage_of])
+    Output.objects.bulk_create(
+        Output(task_id=ending.task.id, **picture.as_json()) for ending in usage_of for picture in ending.pictures
+    )
+    events.publish([_event(ending, places[ending.task.id], now) for ending in ours], now)
+    ids = {ending.task.id for ending in ours}
+    return [ending.task.id in ids for ending in endings]
+
+
+def _move(ending: Ending, now: datetime) -> Ending | None:
+    """The guarded step into a terminal state: whoever changes the row settles the task, nobody else."""
+    row = Task.objects.filter(pk=ending.task.pk, status__in=UNFINISHED)
+    if ending.fenced:
+        row = row.filter(lease_token=ending.task.lease_token)
+    completed = bool(ending.units)
+    ending.task.expires_at = now + timedelta(days=settings.EGGAPI_RETENTION_DAYS) if completed else None
+    changed = row.update(
+        status=Status.COMPLETED if completed else Status.FAILED,
+        ended=ending.ended,
+        error="" if completed else ending.error[:300],
+        cost=ending.captured,
+        completed_at=now,
+        expires_at=ending.task.expires_at,
+        next_run_at=None,
+        lease_until=None,
+    )
+    return ending if changed else None
+
+
+def _end_attempts(endings: Sequence[Ending], now: datetime) -> None:
+    """Saves what is known of the live attempts; what was paid for and brought nothing is a leak."""
+    save.write([purchase for ending in endings if ending.attempt for purchase in ending.attempt.bought])
+    live = Attempt.objects.filter(state=Attempt.State.LIVE)
+    completed = [ending.task.id for ending in endings if ending.units]
+    failed = [ending for ending in endings if not ending.units]
+    if completed:
+        live.filter(task_id__in=completed).update(state=Attempt.State.DONE, ended_at=now)
+    for ending in failed:
+        outcome, message = (ending.attempt.outcome, ending.attempt.message) if ending.attempt else ("", ending.error)
+        live.filter(task_id=ending.task.id).update(
+            state=Attempt.State.FAILED, ended_at=now, outcome=outcome, message=message[:300]
+        )
+    if failed:
+        unused = Purchase.objects.filter(attempt__task_id__in=[ending.task.id for ending in failed], state__in=PAID)
+        unused.update(leak=F("cost"))
+
+
+def _usage(ending: Ending, now: datetime) -> UsageRecord:
+    task = ending.task
+    return UsageRecord(
+        account_id=task.account_id,
+        mode=task.mode,
+        key_id=task.key_id,
+        task_id=task.id,
+        model=task.model,
+        type=task.type,
+        units=ending.units,
+        unit_price=task.unit_price,
+        cost=ending.captured,
+        created_at=now,
+    )
+
+
+def _event(ending: Ending, seq: int, now: datetime) -> NewEvent:
+    kind = Event.Type.COMPLETED if ending.units else Event.Type.FAILED
+    task = ending.task
+    return NewEvent(
+        account_id=task.account_id,
+        mode=task.mode,
+        seq=seq,
+        type=kind,
+        task_id=task.id,
+        payload=orjson.dumps(_payload(ending, kind, now)),
+        url=task.webhook_url,
+    )
+
+
+def _payload(ending: Ending, kind: Event.Type, now: datetime) -> dict[str, Any]:
+    """The webhook's body; its `cost` is a bare decimal of dollars and its `timestamp` Unix seconds."""
+    task = ending.task
+    output = None
+    if ending.units and task.expires_at:
+        urls = [storage.url_of(picture.path, task.expires_at, envelope.base_url()) for picture in ending.pictures]
+        output = {"url": urls[0], "urls": urls}
+    return {
+        "event": kind.value,
+        "task_id": task.id,
+        "status": (Status.COMPLETED if ending.units else Status.FAILED).value,
+        "model": task.model,
+        "output": output,
+        "error": None if ending.units else ending.error[:300],
+        "cost": money.bare(ending.captured),
+        "timestamp": int(now.timestamp()),
+    }
