@@ -21,6 +21,7 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 
+from eggapi import ratelimit
 from tests.servers import Server, start_postgres, start_redis
 
 DATABASE = os.environ.setdefault("EGGAPI_TEST_DB", "postgres")
@@ -127,6 +128,7 @@ def _empty_cache() -> Iterator[None]:
     """Rate limits, wake-ups and queued doorbells of one test are not the next one's."""
     yield
     cache.clear()
+    ratelimit.local.clear()
 
 
 @pytest.fixture
