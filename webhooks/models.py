@@ -1,11 +1,14 @@
 """Telling the customer: events, and their deliveries to the customer's own address."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from accounts.models import Account, Mode
+from eggapi import crypto
 
 
 class Secret(models.Model):
@@ -18,6 +21,11 @@ class Secret(models.Model):
 
     def __str__(self) -> str:
         return f"webhook secret {self.pk} of {self.account}"
+
+    @property
+    def plain(self) -> str:
+        """As printed. Raises cryptography.fernet.InvalidToken where no configured key fits."""
+        return crypto.decrypt(self.encrypted)
 
 
 class Event(models.Model):
@@ -49,8 +57,25 @@ class Event(models.Model):
         return f"{self.type} {self.task_id}"
 
 
+class DeliveryQuerySet(models.QuerySet):
+    def due(self, now: datetime) -> "DeliveryQuerySet":
+        """Due and leased by nobody (a lapsed lease is none)."""
+        return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), next_run_at__lte=now)
+
+    def in_flight(self, now: datetime) -> "DeliveryQuerySet":
+        return self.filter(lease_until__gte=now)
+
+    def held(self, tokens: Mapping[int, int]) -> "DeliveryQuerySet":
+        """Those of {id: lease token} that are still leased with that token; tokens are never drawn twice."""
+        return self.filter(pk__in=tokens, lease_token__in=set(tokens.values()), next_run_at__isnull=False)
+
+
 class Delivery(models.Model):
-    """An event on its way to one address: the row is the queue."""
+    """An event on its way to one address: the row is the queue, and its leases are what is in flight.
+
+    `next_run_at` is null once there will be no further attempt. `host` (with its port, where the URL
+    names one) and `account` are what the number of requests in flight is limited by.
+    """
 
     class State(models.TextChoices):
         DUE = "due"
@@ -59,17 +84,32 @@ class Delivery(models.Model):
         STOPPED = "stopped"
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="deliveries")
     url = models.CharField(max_length=2048)
+    host = models.CharField(max_length=2048)
     state = models.CharField(max_length=10, choices=State.choices, default=State.DUE)
     attempts = models.PositiveIntegerField(default=0)
-    next_run_at = models.DateTimeField()
-    lease_until = models.DateTimeField(null=True, blank=True)
+    next_run_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
     lease_token = models.BigIntegerField(default=0)
-    last_status = models.PositiveIntegerField(null=True, blank=True)
+    last_status = models.PositiveIntegerField(null=True)
     last_error = models.CharField(max_length=200, blank=True)
 
+    objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
+
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["next_run_at"], condition=Q(state="due"), name="due_deliveries")]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(state="due", next_run_at__isnull=False)
+                | (~Q(state="due") & Q(next_run_at=None, lease_until=None)),
+                name="only_due_delivery_has_a_next_run",
+            ),
+        ]
+        # "Is not null" rather than "is due": a prepared statement's plan cannot know what $1 will be.
+        indexes: ClassVar = [
+            models.Index(fields=["next_run_at"], condition=Q(next_run_at__isnull=False), name="due_deliveries"),
+            models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="leased_deliveries"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event_id} {self.state}"

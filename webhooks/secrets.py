@@ -2,7 +2,8 @@
 
 import secrets
 from base64 import b64encode
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -27,10 +28,13 @@ def rotate(account: Account) -> str:
     return _make(account)
 
 
-def live(account_id: int) -> list[str]:
-    """The secrets that sign now, newest first, at most two."""
-    usable = Secret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()), account_id=account_id)
-    return [crypto.decrypt(secret.encrypted) for secret in usable.order_by("-created_at", "-id")[:2]]
+def live(account_ids: Collection[int], now: datetime) -> dict[int, list[Secret]]:
+    """The secrets that sign now, by account: newest first, at most two."""
+    usable = Secret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), account_id__in=account_ids)
+    found: dict[int, list[Secret]] = {account_id: [] for account_id in account_ids}
+    for secret in usable.order_by("-created_at", "-id"):
+        found[secret.account_id].append(secret)
+    return {account_id: newest[:2] for account_id, newest in found.items()}
 
 
 def _make(account: Account) -> str:

@@ -1,0 +1,60 @@
+"""Publishing: the event and its delivery, written in the transaction of whatever they tell about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from eggapi import ids
+from eggapi.doorbell import ring
+from webhooks.models import Delivery, Event
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """`payload` is sent as it is, at every attempt; `seq` is the event's place in its account and mode.
+
+    An empty `url` means that nobody asked to be called.
+    """
+
+    account_id: int
+    mode: str
+    seq: int
+    type: str
+    task_id: str
+    payload: bytes
+    url: str
+
+
+def publish(new: Sequence[NewEvent], now: datetime) -> None:
+    """Writes events and their deliveries in the caller's transaction, and rings for a courier when it commits."""
+    written = Event.objects.bulk_create(
+        Event(
+            id=ids.event_id(),
+            account_id=event.account_id,
+            mode=event.mode,
+            seq=event.seq,
+            type=event.type,
+            task_id=event.task_id,
+            payload=event.payload,
+            created_at=now,
+        )
+        for event in new
+    )
+    deliveries = [
+        Delivery(
+            event=row,
+            account_id=event.account_id,
+            url=event.url,
+            host=urlsplit(event.url).netloc.lower(),
+            next_run_at=now,
+        )
+        for row, event in zip(written, new, strict=True)
+        if event.url
+    ]
+    if deliveries:
+        Delivery.objects.bulk_create(deliveries)
+        transaction.on_commit(partial(ring, "webhooks.tasks.deliver"))
