@@ -58,7 +58,11 @@ EGGAPI_FERNET_KEYS = words("EGGAPI_FERNET_KEYS") or _secrets["fernet_keys"]
 
 DEBUG = flag("DEBUG", False)
 EGGAPI_PUBLIC_URL = os.environ.get("EGGAPI_PUBLIC_URL", "").rstrip("/")
-ALLOWED_HOSTS = words("ALLOWED_HOSTS") or ([urlsplit(EGGAPI_PUBLIC_URL).hostname or "*"] if EGGAPI_PUBLIC_URL else ["*"])
+# Where we are without a public address; `serve` puts the port it really got.
+EGGAPI_LOCAL_URL = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+ALLOWED_HOSTS = words("ALLOWED_HOSTS") or (
+    [urlsplit(EGGAPI_PUBLIC_URL).hostname or "*"] if EGGAPI_PUBLIC_URL else ["*"]
+)
 if EGGAPI_PUBLIC_URL:
     ALLOWED_HOSTS += ["127.0.0.1", "localhost"]
 CSRF_TRUSTED_ORIGINS = [EGGAPI_PUBLIC_URL] if EGGAPI_PUBLIC_URL else []

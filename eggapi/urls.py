@@ -1,7 +1,19 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from billing import api as billing
+from generation import api as generation
+from generation import views as files
+
 urlpatterns = [
+    path("v1/generate", generation.Generate.as_view()),
+    path("v1/tasks", generation.TaskList.as_view()),
+    path("v1/tasks/<str:task_id>", generation.TaskDetail.as_view()),
+    path("v1/models", generation.ModelList.as_view()),
+    path("v1/usage", billing.UsageList.as_view()),
+    path("v1/usage/summary", billing.UsageSummary.as_view()),
+    path("v1/balance", billing.Balance.as_view()),
+    path("files/<path:path>", files.file),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
 ]

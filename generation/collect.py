@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 
 
 from eggapi.http import BadStatus
@@ -17,7 +17,6 @@ log = logging.getLogger("eggapi.collect")
 
 LONG_EDGE = {"1k": 1024, "2k": 2048, "4k": 3840}
 AT_ONCE = 8
-IN_MEMORY = 4 * 1024 * 1024
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 PASSING = {408, 425, 429}
 
@@ -60,7 +59,7 @@ class Collector:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _bring(self, task: Task, provider: Provider, image: Image, index: int) -> Picture | None:
-        with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+        with TemporaryFile() as file:
             await self._transport.fetch(provider, image, file)
             file.seek(0)
             picture = await asyncio.to_thread(storage.store, task.id, task.path_token, index, file)

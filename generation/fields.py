@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from eggapi import http
+from eggapi.addresses import BadUrl, check_url
 from eggapi.errors import ValidationFailed
 
 PROMPT_CHARACTERS = 2000
@@ -41,16 +41,16 @@ class Submission:
 def text(value: Any, least: int = 0, most: int | None = None) -> str:
     if not isinstance(value, str):
         raise Fault("must be a string")
-    value = value.strip()
-    if "\0" in value:
+    trimmed: str = value.strip()
+    if "\0" in trimmed:
         raise Fault("must not contain NUL")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if any("\ud800" <= character <= "\udfff" for character in trimmed):
         raise Fault("must not contain a lone surrogate")
-    if len(value) < least:
-        raise Fault("is required")
-    if most is not None and len(value) > most:
+    if len(trimmed) < least:
+        raise Fault("must not be empty")
+    if most is not None and len(trimmed) > most:
         raise Fault(f"must be at most {most} characters")
-    return value
+    return trimmed
 
 
 def integer(value: Any, least: int, most: int) -> int:
@@ -72,8 +72,8 @@ def url(value: Any) -> str:
     if not isinstance(value, str):
         raise Fault("must be a string")
     try:
-        http.check_url(value)
-    except http.BadUrl as error:
+        check_url(value)
+    except BadUrl as error:
         raise Fault(str(error)) from None
     return value
 

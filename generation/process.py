@@ -44,7 +44,7 @@ PAUSE_LIMIT = 25.0
 LATE_SECONDS = 120.0
 GRAVITY = (Outcome.REFUSED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NO_IMAGE, Outcome.ROUTE_DOWN, Outcome.RETRYABLE)
 FINAL = (Outcome.REFUSED, Outcome.INVALID)
-ENDED_WITHOUT_ROUTE = {Outcome.NO_IMAGE: ("no_image", "No provider returned a usable image.")}
+NO_IMAGE = ("no_image", "No provider returned a usable image.")
 UNAVAILABLE = ("upstream_unavailable", "No provider could complete this request.")
 
 
@@ -126,7 +126,7 @@ class Driver:
                 next_step = await self._work_on(claim, attempt, is_new)
                 claim.paying = False
                 if next_step is not FALL_BACK:
-                    return next_step
+                    return next_step  # type: ignore[no-any-return]
                 if self._stopping():
                     return await self._pause(claim, 0.0)
 
@@ -147,7 +147,7 @@ class Driver:
                 return await self._pause(claim, (until - claim.time).total_seconds())
             case Exhausted():
                 last = claim.attempts[-1].outcome if claim.attempts else ""
-                await self._end(claim, *ENDED_WITHOUT_ROUTE.get(Outcome(last) if last else "", UNAVAILABLE))
+                await self._end(claim, *(NO_IMAGE if last == Outcome.NO_IMAGE else UNAVAILABLE))
         return None
 
     # -- one attempt -----------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import AsyncIterator
 
-from eggapi import http
+from eggapi.fetch import fetch
+from eggapi.http import HttpFailed
 from generation.providers.base import Reference
 from generation.storage import CONTENT_TYPES, LARGEST_REFERENCE, NotAnImage, inspect
 
@@ -35,10 +36,10 @@ def _fetch(url: str, place: Path) -> Reference:
     index = place.name
     try:
         with place.open("w+b") as file:
-            http.fetch(url, file, cap=LARGEST_REFERENCE, timeout=FETCH_SECONDS)
+            fetch(url, file, cap=LARGEST_REFERENCE, timeout=FETCH_SECONDS)
             file.seek(0)
             extension, _, _ = inspect(file)
-    except http.HttpFailed as error:
+    except HttpFailed as error:
         raise BadReference(f"image_urls[{index}]: {error}") from error
     except NotAnImage:
         raise BadReference(f"image_urls[{index}]: not a PNG, JPEG or WebP image") from None

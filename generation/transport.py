@@ -79,7 +79,7 @@ class Transport:
     async def _draw(self, url: str) -> Reply:
         path = url.removeprefix(SANDBOX)
         loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(self._studio, upstream.answer, "GET", path, {})
+        reply: Reply = await loop.run_in_executor(self._studio, upstream.answer, "GET", path, {})
         if reply.status != 200:
             raise http.BadStatus(reply.status)
         return reply

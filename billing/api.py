@@ -1,0 +1,43 @@
+"""/v1 for usage and balance: with an API key only."""
+
+from django.db.models import Sum
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api import V1View
+from billing.models import DailyUsage, UsageRecord, Wallet
+from billing.serializers import balance_body, summary_body, usage_body
+from eggapi import pagination
+
+
+class UsageList(V1View):
+    """GET /v1/usage: a record per completed task, newest first, as {"items", "pagination"}."""
+
+    def get(self, request: Request) -> Response:
+        page = pagination.read(request.query_params)
+        own = {"account_id": request.user.account_id, "mode": request.user.mode}
+        records = UsageRecord.objects.filter(**own).order_by("-created_at", "-id")[page.slice]
+        # Every record counted once in its day: the days are few where the records are millions.
+        total = DailyUsage.objects.filter(**own).aggregate(total=Sum("requests"))["total"] or 0
+        return Response(page.body([usage_body(record) for record in records], total))
+
+
+class UsageSummary(V1View):
+    """GET /v1/usage/summary: totals per model, a bare array."""
+
+    def get(self, request: Request) -> Response:
+        days = DailyUsage.objects.filter(account_id=request.user.account_id, mode=request.user.mode)
+        rows = (
+            days.order_by("model")
+            .values("model")
+            .annotate(total_units=Sum("units"), total_cost=Sum("cost"), request_count=Sum("requests"))
+        )
+        return Response([summary_body(row) for row in rows])
+
+
+class Balance(V1View):
+    """GET /v1/balance: {"mode", "available", "held"} in dollars."""
+
+    def get(self, request: Request) -> Response:
+        wallet_id = Wallet.id_of(request.user.account_id, request.user.mode)
+        return Response(balance_body(Wallet.objects.get(pk=wallet_id)))

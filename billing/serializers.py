@@ -1,0 +1,32 @@
+"""Usage and balances in the words of /v1."""
+
+from typing import Any
+
+from billing.models import UsageRecord, Wallet
+from eggapi import clock, money
+
+
+def usage_body(record: UsageRecord) -> dict[str, Any]:
+    return {
+        "id": f"use_{record.pk}",
+        "task_id": record.task_id,
+        "model": record.model,
+        "type": record.type,
+        "units": record.units,
+        "unit_price": money.display(record.unit_price),
+        "cost": money.display(record.cost),
+        "created_at": clock.iso(record.created_at),
+    }
+
+
+def summary_body(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model": row["model"],
+        "total_units": row["total_units"],
+        "total_cost": money.display(row["total_cost"]),
+        "request_count": row["request_count"],
+    }
+
+
+def balance_body(wallet: Wallet) -> dict[str, Any]:
+    return {"mode": wallet.mode, "available": money.display(wallet.available), "held": money.display(wallet.held)}

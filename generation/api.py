@@ -1,0 +1,120 @@
+"""/v1 for tasks and models."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.dateparse import parse_datetime
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api import SUBMITS, V1View
+from accounts.authentication import BearerKey, SessionCaller
+from billing.models import Wallet
+from eggapi import pagination
+from eggapi.envelope import base_url
+from eggapi.errors import NotFound, ValidationFailed
+from generation import catalog
+from generation.models import Status, Task
+from generation.serializers import TASK_COLUMNS, accepted_body, model_body, task_bodies
+from generation.submit import submit
+
+EXACT_TOTAL = 10_000
+
+
+class Generate(V1View):
+    """POST /v1/generate: accepts a task and answers 202 with it.
+
+    Errors: 400 VALIDATION_ERROR naming the field, 403 INSUFFICIENT_BALANCE, 409 IDEMPOTENCY_IN_FLIGHT,
+    422 IDEMPOTENCY_MISMATCH, 503 SERVICE_UNAVAILABLE. Nothing is held after any of them.
+    """
+
+    authentication_classes = (BearerKey, SessionCaller)
+    limit = SUBMITS
+
+    def post(self, request: Request) -> Response:
+        task, replayed = submit(request.user, request.data, request.headers.get("Idempotency-Key"))
+        request._request.log_fields["task"] = task.id
+        headers = {"Idempotent-Replayed": "true"} if replayed else {}
+        return Response(accepted_body(task), status=202, headers=headers)
+
+
+class TaskDetail(V1View):
+    """GET /v1/tasks/{id}: one of the caller's own tasks. 404 for anybody else's."""
+
+    authentication_classes = (BearerKey, SessionCaller)
+
+    def get(self, request: Request, task_id: str) -> Response:
+        row = _own(request).filter(pk=task_id).values(*TASK_COLUMNS).first()
+        if row is None:
+            raise NotFound("There is no such task.")
+        return Response(task_bodies([row], base_url(request._request))[0])
+
+
+class TaskList(V1View):
+    """GET /v1/tasks: the caller's tasks, newest first, as {"items", "pagination"}.
+
+    `page`, `per_page`; filters `status`, `model`, `key` (the id of an API key), `created_after`,
+    `created_before` (ISO 8601). A filtered total is exact up to 10,000. Errors: 400 VALIDATION_ERROR.
+    """
+
+    authentication_classes = (BearerKey, SessionCaller)
+
+    def get(self, request: Request) -> Response:
+        page = pagination.read(request.query_params)
+        filters = _filters(request.query_params)
+        tasks = _own(request).filter(**filters)
+        total = tasks[:EXACT_TOTAL].count() if filters else _task_count(request)
+        rows = list(tasks.order_by("-created_at", "-id").values(*TASK_COLUMNS)[page.slice])
+        return Response(page.body(task_bodies(rows, base_url(request._request)), total))
+
+
+class ModelList(V1View):
+    """GET /v1/models: what is on sale, with prices in dollars per image. No key needed."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get(self, request: Request) -> Response:
+        return Response([model_body(model) for model in catalog.current().models.values()])
+
+
+def _own(request: Request) -> QuerySet[Task]:
+    tasks: QuerySet[Task] = Task.objects.filter(account_id=request.user.account_id, mode=request.user.mode)
+    return tasks
+
+
+def _task_count(request: Request) -> int:
+    wallet_id = Wallet.id_of(request.user.account_id, request.user.mode)
+    return Wallet.objects.values_list("task_count", flat=True).get(pk=wallet_id)
+
+
+def _filters(query: Mapping[str, str]) -> dict[str, Any]:
+    filters: dict[str, Any] = {}
+    if status := query.get("status"):
+        if status not in Status.values:
+            raise ValidationFailed({"status": f"must be one of {', '.join(Status.values)}"})
+        filters["status"] = status
+    if model := query.get("model"):
+        if "\0" in model:
+            raise ValidationFailed({"model": "must not contain NUL"})
+        filters["model"] = model
+    if key := query.get("key"):
+        if not (key.isascii() and key.isdecimal() and len(key) < 19):
+            raise ValidationFailed({"key": "must be the id of an API key"})
+        filters["key_id"] = int(key)
+    for name, lookup in (("created_after", "created_at__gt"), ("created_before", "created_at__lt")):
+        if moment := query.get(name):
+            filters[lookup] = _moment(name, moment)
+    return filters
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValidationFailed({name: "must be a time with zone such as 2026-05-08T10:30:00Z"})
+    return moment
