@@ -1,0 +1,32 @@
+# Every target first sets up what it needs: see requirements/install.
+PYTHON = .venv/bin/python
+PYTEST = $(PYTHON) -m pytest --quiet --numprocesses logical --maxprocesses 8 --dist worksteal
+
+.PHONY: help run test lint bench clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\): .*## /make \1	/p' Makefile
+
+run: ## start EggAPI, embedded, in the foreground; its data is in var/
+	@requirements/install base
+	@exec $(PYTHON) manage.py serve
+
+test: ## run the tests on PostgreSQL and Redis, then on SQLite
+	@requirements/install dev
+	EGGAPI_TEST_DB=postgres $(PYTEST)
+	EGGAPI_TEST_DB=sqlite $(PYTEST) -m "not postgres_only and not once"
+
+lint: export EGGAPI_HOME = .mypy_cache/home
+lint: ## check style and types
+	@requirements/install dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+bench: ## measure speed on PostgreSQL and Redis against a yardstick of the same run
+	@requirements/install dev
+	@exec $(PYTHON) -m bench
+
+clean: ## remove what the targets above made, but no data
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find accounts bench billing eggapi generation tests webhooks -name __pycache__ -prune -exec rm -rf {} +
