@@ -128,7 +128,8 @@ class Task(models.Model):
 
     Every write by a worker carries the `lease_token` it claimed with, so that a worker that was
     paused past its lease changes nothing when it wakes. `next_run_at` is never later than
-    `deadline_at`. `ended` says in one word why a finished task ended.
+    `deadline_at`. `ended` says in one word why a finished task ended. For a `restored` task nothing is
+    bought any more: nobody knows what was bought for it after the backup was made.
     """
 
     class Type(models.TextChoices):
@@ -170,6 +171,7 @@ class Task(models.Model):
     next_run_at = models.DateTimeField(null=True)
     deadline_seconds = models.PositiveIntegerField()
     deadline_at = models.DateTimeField()
+    restored = models.BooleanField(default=False)
     lease_until = models.DateTimeField(null=True)
     lease_token = models.BigIntegerField(default=0)
     claims_without_progress = models.PositiveSmallIntegerField(default=0)

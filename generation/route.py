@@ -52,6 +52,8 @@ def choose(task: Task, attempts: Sequence[Attempt], now: datetime) -> RouteEntry
     A route that turned the task away unbought may be asked again, after the wait it named (else 2, 4,
     8 s) and only when no untried route is left.
     """
+    if task.restored:
+        return Exhausted()
     model = catalog.current().models.get(task.model)
     able = [route for route in (model.routes if model else ()) if route.mode == task.mode and _serves(route, task)]
     waits: list[tuple[datetime, RouteEntry]] = []

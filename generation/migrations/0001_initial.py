@@ -96,6 +96,7 @@ class Migration(migrations.Migration):
                 ('next_run_at', models.DateTimeField(null=True)),
                 ('deadline_seconds', models.PositiveIntegerField()),
                 ('deadline_at', models.DateTimeField()),
+                ('restored', models.BooleanField(default=False)),
                 ('lease_until', models.DateTimeField(null=True)),
                 ('lease_token', models.BigIntegerField(default=0)),
                 ('claims_without_progress', models.PositiveSmallIntegerField(default=0)),
