@@ -35,6 +35,9 @@ class Claimed:
     secrets: Sequence[Secret]
     at: datetime
 
+    def __str__(self) -> str:
+        return f"delivery {self.id} of {self.event_id}"
+
 
 class Places:
     """How many more requests may be opened to each host and for each account."""

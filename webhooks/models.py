@@ -20,7 +20,7 @@ class Secret(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"webhook secret {self.pk} of {self.account}"
+        return f"webhook secret {self.pk} of account {self.account_id}"
 
     @property
     def plain(self) -> str:

@@ -1,0 +1,86 @@
+"""An account, receivers it trusts, and the courier that runs between them."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from django.db.models import F
+from pytest_django import Settings
+
+from accounts.models import Account
+from accounts.opening import account_of
+from eggapi import clock
+from tests.webhooks.receiver import Receiver, Say
+from webhooks import delivery
+from webhooks.events import NewEvent, publish
+from webhooks.models import Delivery
+
+Receive = Callable[..., Receiver]
+_seq = count(1)
+
+
+@pytest.fixture
+def account(transactional_db: None) -> Account:
+    return account_of("alice@example.com")
+
+
+@pytest.fixture
+def receive(settings: Settings) -> Iterator[Receive]:
+    """Starts receivers that the operator admits."""
+    with ExitStack() as stack:
+
+        def start(*answers: Say, admitted: bool = True) -> Receiver:
+            receiver = stack.enter_context(Receiver(*answers))
+            if admitted:
+                settings.EGGAPI_PRIVATE_HOSTS_ALLOWED |= {receiver.host}
+            return receiver
+
+        yield start
+
+
+@pytest.fixture
+def courier(account: Account) -> Iterator[None]:
+    """A courier at work."""
+    delivery.courier()
+    yield
+    delivery.stop(0)
+
+
+def post(account: Account, url: str, payload: bytes = b'{"event":"task.completed"}') -> Delivery:
+    """Publishes an event, and returns its delivery."""
+    post_many(account, url, 1, payload)
+    newest: Delivery = Delivery.objects.latest("pk")
+    return newest
+
+
+def post_many(account: Account, url: str, number: int, payload: bytes = b"{}") -> None:
+    numbers = [next(_seq) for _ in range(number)]
+    publish(
+        [NewEvent(account.pk, "test", n, "task.completed", f"gen_{n:024}", payload, url) for n in numbers], clock.now()
+    )
+    delivery.wake()
+
+
+def due_now(one: Delivery) -> timedelta:
+    """Moves a waiting delivery's time to now; returns how long it would have waited."""
+    wait = one.next_run_at - clock.now()
+    Delivery.objects.filter(pk=one.pk).update(next_run_at=F("next_run_at") - wait)
+    delivery.wake()
+    return wait
+
+
+def after_attempt(one: Delivery, n: int, seconds: float = 5) -> Delivery:
+    """The row once its nth attempt is written down."""
+    until(lambda: one.log.count() >= n, seconds)
+    one.refresh_from_db()
+    return one
+
+
+def until(true: Callable[[], bool], seconds: float = 5) -> None:
+    give_up_at = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < give_up_at, "it did not come to pass"
+        time.sleep(0.01)
