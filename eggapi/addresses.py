@@ -1,12 +1,11 @@
 """Which addresses customers may make us talk to.
 
-Pure: nothing here looks a name up. `check_url` is the courtesy at submit; the guard is `check_dial`,
+Pure: nothing here looks a name up. `check_url` is the courtesy at submit; the guard is `dialable`,
 which both doors of `eggapi.http` ask about every address just before they dial it.
 """
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -59,10 +58,6 @@ class BadUrl(ValueError):
     """A customer's URL that we will not use; the text is a sentence for the customer."""
 
 
-class NotDialable(Exception):
-    """An address that this host and port may not lead to."""
-
-
 NOT_ALLOWED = "This address is not allowed."
 
 
@@ -76,13 +71,9 @@ def is_public(ip: str) -> bool:
     return address in GLOBAL_V6 and not any(address in block for block in NOT_PUBLIC_V6)
 
 
-def check_dial(host: str, port: int, addresses: Iterable[str]) -> None:
-    """Raise NotDialable unless all the addresses `host` leads to are public or the operator admits `host:port`.
-
-    One private address among public ones condemns them all: nobody honest answers like that.
-    """
-    if not is_admitted(host, port) and not all(map(is_public, addresses)):
-        raise NotDialable(NOT_ALLOWED)
+def dialable(host: str, port: int, address: str) -> bool:
+    """Whether a connection to `host:port`, which leads to this address, may be opened on a customer's behalf."""
+    return is_public(address) or is_admitted(host, port)
 
 
 def is_admitted(host: str, port: int) -> bool:
