@@ -94,7 +94,7 @@ def changed() -> None:
 
 
 def _forget() -> None:
-    _shelf.checked_at = 0.0
+    _shelf.catalogue = None
 
 
 def _read(version: int) -> Catalogue:

@@ -71,7 +71,10 @@ class Call:
 
 
 class Unreadable(ValueError):
-    """The body is not the JSON object it should be."""
+    """An answer that says nothing: not the JSON it should be, or a status the vendor does not document.
+
+    Adapters raise it too. Of a submit it means that nobody knows whether the vendor took the job.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""What becomes of a task for everything a vendor can do."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from accounts.models import Account
+from billing.models import Hold, LedgerEntry, Wallet
+from generation.models import Attempt, Purchase, Route, Task
+from tests.emulators.vendor import SpeaksAndFinds, SpeaksOneByOne, Vendor
+from tests.generation.conftest import DOLLAR, Caller
+from webhooks.models import Event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Run = Callable[..., Task]
+AddRoute = Callable[..., Route]
+
+
+def wallet(caller: Caller) -> Wallet:
+    return Wallet.objects.get(pk=Wallet.id_of(caller.account_id, caller.mode))
+
+
+def outcomes(task: Task) -> list[str]:
+    return list(Attempt.objects.filter(task=task).order_by("n").values_list("outcome", flat=True))
+
+
+def assert_free(caller: Caller, task: Task) -> None:
+    """A failed task costs nothing and holds nothing."""
+    assert (task.cost, wallet(caller).posted, wallet(caller).held) == (0, DOLLAR, 0)
+    assert Hold.objects.get(pk=task.pk).state == "released"
+    assert not LedgerEntry.objects.filter(task_id=task.pk).exists()
+    assert Event.objects.get(task_id=task.pk).type == "task.failed"
+
+
+def test_it_works(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg", num_outputs=2)
+    assert (task.status, task.ended, task.cost, task.error) == ("completed", "completed", 20_000, "")
+    assert [(o.index, o.width, o.height) for o in task.outputs.order_by("index")] == [(0, 320, 180), (1, 320, 180)]
+    assert (wallet(alice).posted, wallet(alice).held) == (DOLLAR - 20_000, 0)
+    assert Event.objects.get(task_id=task.pk).type == "task.completed"
+    assert list(vendor.billed.values()) == [1]
+
+
+@pytest.mark.parametrize("fault", ["drop", "e500", "garbage", "empty", "page", "cut", "none", "gone", "failed"])
+def test_it_pays_a_route_once_and_falls_back(
+    fault: str, alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    with Vendor() as healthy:
+        add_route(vendor.url)
+        add_route(healthy.url)
+        healthy.overrides = {"fault": "ok"}
+        task = run(alice, f"an egg vendor:{fault}")
+    assert (task.status, task.cost) == ("completed", 10_000)
+    assert (len(vendor.seen), len(healthy.seen)) == (1, 1)
+    unknown = fault in {"drop", "e500", "garbage"}
+    assert outcomes(task) == ["unknown" if unknown else "retryable" if fault == "failed" else "no_image", ""]
+    assert Purchase.objects.get(attempt__task=task, attempt__n=1).leak == 5000
+
+
+@pytest.mark.parametrize("fault", ["e503", "e429", "e401"])
+def test_a_rejection_buys_nothing_and_falls_back(
+    fault: str, alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    with Vendor() as healthy:
+        add_route(vendor.url)
+        add_route(healthy.url)
+        healthy.overrides = {"fault": "ok"}
+        task = run(alice, f"an egg vendor:{fault}")
+    assert (task.status, len(vendor.seen), sum(vendor.billed.values())) == ("completed", 1, 0)
+    assert Purchase.objects.get(attempt__task=task, attempt__n=1).cost == 0
+
+
+@pytest.mark.parametrize("fault", ["refused", "refused-later"])
+def test_a_refusal_is_final(fault: str, alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    with Vendor() as laxer:
+        add_route(vendor.url)
+        add_route(laxer.url)
+        task = run(alice, f"an egg vendor:{fault}")
+        assert laxer.seen == []
+    assert task.error.startswith("Content moderation: ")
+    assert task.ended == "refused"
+    assert_free(alice, task)
+
+
+def test_a_fault_of_the_customer_is_final(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg vendor:invalid")
+    assert (task.ended, task.error) == ("invalid", "the picture is too small")
+    assert_free(alice, task)
+
+
+def test_a_busy_route_is_asked_three_times_when_there_is_no_other(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg vendor:e429")
+    assert (task.ended, len(vendor.seen)) == ("upstream_unavailable", 3)
+    assert_free(alice, task)
+
+
+def test_a_wait_beyond_the_deadline_is_not_waited_for(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg vendor:e429-long", seconds=5)
+    assert (task.ended, len(vendor.seen)) == ("upstream_unavailable", 1)
+
+
+def test_an_unreachable_route_is_tried_twice(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route("http://127.0.0.1:9")
+    task = run(alice, "an egg")
+    assert task.ended == "upstream_unavailable"
+    assert [p.state for p in Purchase.objects.filter(attempt__task=task)] == ["not_sent", "not_sent"]
+    assert_free(alice, task)
+
+
+def test_a_lost_answer_is_looked_up(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url, SpeaksAndFinds)
+    task = run(alice, "an egg vendor:drop")
+    assert (task.status, len(vendor.seen), outcomes(task)) == ("completed", 1, [""])
+
+
+def test_a_job_that_cannot_be_found_is_given_up_as_unknown(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    add_route(vendor.url, SpeaksAndFinds)
+    task = run(alice, "an egg vendor:drop-unseen", deadline_seconds=10)
+    purchase = Purchase.objects.get(attempt__task=task)
+    assert (task.status, purchase.state, len(vendor.seen)) == ("failed", "unknown", 1)
+    assert purchase.leak == 5000
+
+
+def test_several_purchases_make_one_task(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url, SpeaksOneByOne)
+    task = run(alice, "an egg", num_outputs=4)
+    assert (task.cost, len(vendor.seen)) == (40_000, 4)
+    assert list(task.outputs.order_by("index").values_list("index", flat=True)) == [0, 1, 2, 3]
+    assert Attempt.objects.filter(task=task).count() == 1
+
+
+def test_it_charges_for_what_was_stored(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg vendor:fewer", num_outputs=4)
+    assert (task.status, task.cost, wallet(alice).held) == ("completed", 30_000, 0)
+    hold = Hold.objects.get(pk=task.pk)
+    assert (hold.amount, hold.captured) == (40_000, 30_000)
+
+
+def test_it_stores_no_more_than_asked(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg vendor:more", num_outputs=2)
+    assert (task.cost, task.outputs.count()) == (20_000, 2)
+
+
+def test_a_vendor_with_the_answer_at_once_is_not_polled(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    add_route(vendor.url)
+    assert run(alice, "an egg vendor:sync").status == "completed"
+    assert vendor.polls == {}
+
+
+def test_a_poll_that_fails_is_made_again(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url)
+    assert run(alice, "an egg vendor:flapping").status == "completed"
+    assert (len(vendor.seen), vendor.polls) == (1, {"job0": 3})
+
+
+@pytest.mark.parametrize("fault", ["stuck", "hold"])
+def test_it_ends_by_the_deadline(fault: str, alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url)
+    task = run(alice, f"an egg vendor:{fault}", deadline_seconds=10, seconds=12)
+    assert (task.ended, task.error) == ("deadline", "Timed out after 10 seconds.")
+    assert_free(alice, task)
+
+
+def test_the_answer_to_a_paid_call_is_saved_even_after_the_deadline(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg vendor:hold", deadline_seconds=10, seconds=12)
+    vendor.release.set()
+    purchase = Purchase.objects.get(attempt__task=task)
+    for _ in range(100):
+        purchase.refresh_from_db()
+        if purchase.state == "accepted":
+            break
+        time.sleep(0.02)
+    assert (purchase.state, purchase.upstream_id, purchase.leak) == ("accepted", "job0", 5000)
+
+
+def test_a_stranger_pays_nothing(alice: Caller, account: Account, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+    add_route(vendor.url)
+    run(alice, "an egg")
+    assert Wallet.objects.get(account=account, mode="test").posted == 100 * DOLLAR
