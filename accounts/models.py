@@ -14,7 +14,7 @@ class Mode(models.TextChoices):
     TEST = "test"
 
 
-class UserManager(BaseUserManager):
+class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """A password of None makes an account that signs in by link only."""
         user = self.model(email=self.normalize_email(email).lower(), **fields)
@@ -96,3 +96,15 @@ class ApiKey(models.Model):
     def revoke(self) -> bool:
         """The next request with this key fails. False if it was revoked before."""
         return bool(ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=clock.now()))
+
+
+class LoginLink(models.Model):
+    """Signs a person in once, without a password, until `expires_at`. Only the token's digest is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_links")
+    digest = models.BinaryField(max_length=32, unique=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"sign-in link of {self.user}"

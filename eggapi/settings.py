@@ -127,8 +127,7 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "/static/"
-STATIC_ROOT = EGGAPI_HOME / "static"
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect
 
 # -- sign-in ---------------------------------------------------------------------------------------
 
@@ -147,7 +146,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/accounts/login/"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "/home"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -265,6 +264,8 @@ EGGAPI_PRIVATE_HOSTS_ALLOWED = frozenset(words("EGGAPI_PRIVATE_HOSTS_ALLOWED"))
 EGGAPI_DRAIN_SECONDS = number("EGGAPI_DRAIN_SECONDS", 60)
 EGGAPI_RETENTION_DAYS = number("EGGAPI_RETENTION_DAYS", 15, least=1)
 EGGAPI_OPEN_TASKS = number("EGGAPI_OPEN_TASKS", 1000, least=1)
+EGGAPI_SUBMITS_PER_MINUTE = number("EGGAPI_SUBMITS_PER_MINUTE", 10_000, least=1)  # per account; a tenth at once
+EGGAPI_READS_PER_MINUTE = number("EGGAPI_READS_PER_MINUTE", 60_000, least=1)  # per key
 
 # -- logs ------------------------------------------------------------------------------------------
 

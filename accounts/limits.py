@@ -1,0 +1,55 @@
+"""How often an account may call /v1, and how every reply says so.
+
+The headers are those of draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import math
+
+from django.conf import settings
+from rest_framework.request import Request
+
+from accounts.caller import caller_of
+from eggapi import errors, ratelimit
+from eggapi.ratelimit import Limit, Verdict
+
+READS = Limit(settings.EGGAPI_READS_PER_MINUTE, 60, name="read", fails_open=True)
+SUBMITS = Limit(
+    settings.EGGAPI_SUBMITS_PER_MINUTE, 60, burst=math.ceil(settings.EGGAPI_SUBMITS_PER_MINUTE / 10), name="submit"
+)
+FAILED_AUTHENTICATION = Limit(20, 60, name="failed-authentication")
+
+
+def count(request: Request, limit: Limit) -> dict[str, str]:
+    """Counts an authenticated (or public) request; returns its headers. Raises RateLimited."""
+    return _take(_counted_as(request, limit), limit, "Too many requests.")
+
+
+def count_failure(request: Request) -> dict[str, str]:
+    """Counts a refused key by the caller's address; returns the headers. Raises RateLimited."""
+    address = ratelimit.client_network(request._request)
+    return _take(address, FAILED_AUTHENTICATION, "Too many failed attempts to authenticate from this address.")
+
+
+def _take(who: str, limit: Limit, complaint: str) -> dict[str, str]:
+    verdict = ratelimit.take(f"{limit.name}:{who}", limit)
+    if not verdict.allowed:
+        raise errors.RateLimited(complaint, retry_after=verdict.retry_after, headers=headers(limit, verdict))
+    return headers(limit, verdict)
+
+
+def _counted_as(request: Request, limit: Limit) -> str:
+    """Submissions are counted per account, reads per key, and public pages per address."""
+    caller = caller_of(request)
+    if caller is None:
+        return ratelimit.client_network(request._request)
+    if limit.name == SUBMITS.name or caller.key_id is None:
+        return f"account-{caller.account_id}"
+    return f"key-{caller.key_id}"
+
+
+def headers(limit: Limit, verdict: Verdict) -> dict[str, str]:
+    """`q` calls in `w` seconds; `r` of them would pass now, and in `t` seconds the whole burst."""
+    return {
+        "RateLimit-Policy": f'"{limit.name}";q={limit.rate};w={limit.per_seconds}',
+        "RateLimit": f'"{limit.name}";r={verdict.remaining};t={verdict.reset}',
+    }
