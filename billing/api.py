@@ -15,7 +15,7 @@ class UsageList(V1View):
 
     def get(self, request: Request) -> Response:
         page = pagination.read(request.query_params)
-        own = {"account_id": request.user.account_id, "mode": request.user.mode}
+        own = {"account_id": self.caller.account_id, "mode": self.caller.mode}
         records = UsageRecord.objects.filter(**own).order_by("-created_at", "-id")[page.slice]
         # Every record counted once in its day: the days are few where the records are millions.
         total = DailyUsage.objects.filter(**own).aggregate(total=Sum("requests"))["total"] or 0
@@ -26,7 +26,7 @@ class UsageSummary(V1View):
     """GET /v1/usage/summary: totals per model, a bare array."""
 
     def get(self, request: Request) -> Response:
-        days = DailyUsage.objects.filter(account_id=request.user.account_id, mode=request.user.mode)
+        days = DailyUsage.objects.filter(account_id=self.caller.account_id, mode=self.caller.mode)
         rows = (
             days.order_by("model")
             .values("model")
@@ -39,5 +39,5 @@ class Balance(V1View):
     """GET /v1/balance: {"mode", "available", "held"} in dollars."""
 
     def get(self, request: Request) -> Response:
-        wallet_id = Wallet.id_of(request.user.account_id, request.user.mode)
+        wallet_id = Wallet.id_of(self.caller.account_id, self.caller.mode)
         return Response(balance_body(Wallet.objects.get(pk=wallet_id)))

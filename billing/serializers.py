@@ -1,5 +1,6 @@
 """Usage and balances in the words of /v1."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from billing.models import UsageRecord, Wallet
@@ -19,7 +20,7 @@ def usage_body(record: UsageRecord) -> dict[str, Any]:
     }
 
 
-def summary_body(row: dict[str, Any]) -> dict[str, Any]:
+def summary_body(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": row["model"],
         "total_units": row["total_units"],

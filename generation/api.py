@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from accounts.api import SUBMITS, V1View
 from accounts.authentication import BearerKey, SessionCaller
+from accounts.caller import Caller
 from billing.models import Wallet
 from eggapi import pagination
 from eggapi.envelope import base_url
@@ -34,8 +35,9 @@ class Generate(V1View):
     limit = SUBMITS
 
     def post(self, request: Request) -> Response:
-        task, replayed = submit(request.user, request.data, request.headers.get("Idempotency-Key"))
-        request._request.log_fields["task"] = task.id
+        body: dict[str, Any] = request.data  # type: ignore[assignment]  # StrictJSONParser makes nothing else
+        task, replayed = submit(self.caller, body, request.headers.get("Idempotency-Key"))
+        request._request.log_fields["task"] = task.id  # type: ignore[attr-defined]
         headers = {"Idempotent-Replayed": "true"} if replayed else {}
         return Response(accepted_body(task), status=202, headers=headers)
 
@@ -46,7 +48,7 @@ class TaskDetail(V1View):
     authentication_classes = (BearerKey, SessionCaller)
 
     def get(self, request: Request, task_id: str) -> Response:
-        row = _own(request).filter(pk=task_id).values(*TASK_COLUMNS).first()
+        row = _own(self.caller).filter(pk=task_id).values(*TASK_COLUMNS).first()
         if row is None:
             raise NotFound("There is no such task.")
         return Response(task_bodies([row], base_url(request._request))[0])
@@ -64,8 +66,8 @@ class TaskList(V1View):
     def get(self, request: Request) -> Response:
         page = pagination.read(request.query_params)
         filters = _filters(request.query_params)
-        tasks = _own(request).filter(**filters)
-        total = tasks[:EXACT_TOTAL].count() if filters else _task_count(request)
+        tasks = _own(self.caller).filter(**filters)
+        total = tasks[:EXACT_TOTAL].count() if filters else _task_count(self.caller)
         rows = list(tasks.order_by("-created_at", "-id").values(*TASK_COLUMNS)[page.slice])
         return Response(page.body(task_bodies(rows, base_url(request._request)), total))
 
@@ -80,13 +82,13 @@ class ModelList(V1View):
         return Response([model_body(model) for model in catalog.current().models.values()])
 
 
-def _own(request: Request) -> QuerySet[Task]:
-    tasks: QuerySet[Task] = Task.objects.filter(account_id=request.user.account_id, mode=request.user.mode)
+def _own(caller: Caller) -> QuerySet[Task]:
+    tasks: QuerySet[Task] = Task.objects.filter(account_id=caller.account_id, mode=caller.mode)
     return tasks
 
 
-def _task_count(request: Request) -> int:
-    wallet_id = Wallet.id_of(request.user.account_id, request.user.mode)
+def _task_count(caller: Caller) -> int:
+    wallet_id = Wallet.id_of(caller.account_id, caller.mode)
     return Wallet.objects.values_list("task_count", flat=True).get(pk=wallet_id)
 
 

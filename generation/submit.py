@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import OperationalError, transaction
 
+from accounts.caller import Caller
 from billing import ledger
 from billing.ledger import Promise
 from billing.models import Wallet
@@ -24,17 +25,6 @@ from generation.models import Task
 DEADLINE_SECONDS = 300
 DEADLINE_SECONDS_4K = 600
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
-
-
-class Caller(Protocol):
-    """Whose money it is. `key_id` is None for a dashboard session."""
-
-    @property
-    def account_id(self) -> int: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def key_id(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
