@@ -1,6 +1,7 @@
 """Money is a plain int of micro-dollars ($1 = 1,000,000); text exists only at the edges of the system."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -8,20 +9,21 @@ from django.db import models
 
 MICROS = 1_000_000
 LARGEST = 2**63 - 1
+MOST = Decimal(LARGEST) / MICROS
+AMOUNT = re.compile(r"(?P<sign>-?)\$?(?P<number>[0-9]+(\.[0-9]+)?(e-?[0-9]{1,3})?)")
 
 
 def parse(text: str) -> int:
-    """Micro-dollars in a decimal number of dollars such as "5", "$0.016" or "-1.50".
+    """Micro-dollars in a decimal number of dollars such as "5", "$0.016", "-$1.50" or "1e-05".
 
     Raises ValueError for anything else, for more than six decimals and for what BIGINT cannot hold.
     """
-    try:
-        micros = Decimal(text.strip().removeprefix("$")) * MICROS
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not an amount of dollars") from None
-    if not micros.is_finite() or micros != micros.to_integral_value() or abs(micros) > LARGEST:
-        raise ValueError(f"{text!r} is not an amount of dollars with at most six decimals")
-    return int(micros)
+    amount = AMOUNT.fullmatch(text.strip())
+    dollars = Decimal(amount["sign"] + amount["number"]) if amount else None
+    # Checked before any arithmetic, which would round to 28 digits without a word.
+    if dollars is None or not -MOST <= dollars <= MOST or dollars != round(dollars, 6):
+        raise ValueError(f"{text[:40]!r} is not an amount of dollars with at most six decimals")
+    return int(dollars * MICROS)
 
 
 def bare(micros: int) -> str:
@@ -31,7 +33,7 @@ def bare(micros: int) -> str:
 
 
 def display(micros: int) -> str:
-    """"$0.00" for zero, else four decimals, or six where four would round: "$0.0100", "$0.000015"."""
+    """Four decimals, or six where four would round: "$0.0100", "$0.000015"; zero is "$0.00"."""
     if micros == 0:
         return "$0.00"
     text = bare(abs(micros))
