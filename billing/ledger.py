@@ -15,6 +15,7 @@ from django.db.models import F
 from accounts.models import Account, Mode
 from billing.models import Hold, LedgerEntry, Wallet
 from eggapi import clock
+from eggapi.money import usd
 
 PLAY_MONEY = 100_000_000  # $100.00
 
@@ -63,8 +64,8 @@ def credit(
     if not amount:
         raise ValueError("the amount is zero")
     wallet_id = Wallet.id_of(account.pk, mode)
-    free_enough = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") - amount)
-    if not free_enough.update(posted=F("posted") + amount):
+    free_enough = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") - usd(amount))
+    if not free_enough.update(posted=F("posted") + usd(amount)):
         raise Insufficient
     return LedgerEntry.objects.create(
         wallet_id=wallet_id,
@@ -94,15 +95,13 @@ def reserve(promises: Sequence[Promise]) -> list[Promise]:
 
 
 def _take(wallet_id: int, amount: int, tasks: int) -> bool:
-    covered = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") + amount)
-    return bool(covered.update(held=F("held") + amount, task_count=F("task_count") + tasks))
+    covered = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") + usd(amount))
+    return bool(covered.update(held=F("held") + usd(amount), task_count=F("task_count") + tasks))
 
 
 def unreserve(promise: Promise) -> None:
     """Undoes `reserve` for a task that is not made after all, before the commit."""
-    Wallet.objects.filter(pk=promise.wallet_id).update(
-        held=F("held") - promise.amount, task_count=F("task_count") - 1
-    )
+    Wallet.objects.filter(pk=promise.wallet_id).update(held=F("held") - usd(promise.amount), task_count=F("task_count") - 1)
 
 
 def write_holds(promises: Sequence[Promise], now: datetime) -> None:

@@ -58,3 +58,12 @@ class UsdField(models.BigIntegerField):
         if value is None or type(value) is int:
             return value
         raise ValidationError(f"{value!r} is not an int of micro-dollars")
+
+
+def usd(micros: int) -> models.Value:
+    """An amount to stand beside F("held") in an expression.
+
+    Never write the bare int there: Django binds it as a 32-bit number on PostgreSQL, where anything
+    above $2,147.48 silently wraps around.
+    """
+    return models.Value(micros, output_field=UsdField())
