@@ -50,22 +50,24 @@ def courier(account: Account) -> Iterator[None]:
 
 
 def post(account: Account, url: str, payload: bytes = b'{"event":"task.completed"}') -> Delivery:
-    """Publishes an event, and returns its delivery."""
-    post_many(account, url, 1, payload)
+    """Publishes an event for the courier to deliver, and returns its delivery."""
+    queue(account, url, payload=payload)
+    delivery.wake()
     newest: Delivery = Delivery.objects.latest("pk")
     return newest
 
 
-def post_many(account: Account, url: str, number: int, payload: bytes = b"{}") -> None:
+def queue(account: Account, url: str, number: int = 1, payload: bytes = b"{}") -> None:
+    """Publishes events with nobody there yet to deliver them."""
     numbers = [next(_seq) for _ in range(number)]
     publish(
         [NewEvent(account.pk, "test", n, "task.completed", f"gen_{n:024}", payload, url) for n in numbers], clock.now()
     )
-    delivery.wake()
 
 
 def due_now(one: Delivery) -> timedelta:
     """Moves a waiting delivery's time to now; returns how long it would have waited."""
+    assert one.next_run_at
     wait = one.next_run_at - clock.now()
     Delivery.objects.filter(pk=one.pk).update(next_run_at=F("next_run_at") - wait)
     delivery.wake()

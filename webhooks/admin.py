@@ -1,0 +1,61 @@
+"""What operators see of events and deliveries. Nothing here can be changed, and no secret is shown."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from webhooks.models import Delivery, DeliveryAttempt, Event
+
+
+class ReadOnly:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class DeliveriesOfEvent(ReadOnly, TabularInline):
+    model = Delivery
+    fields = ("host", "state", "attempts", "next_run_at", "last_status", "last_error")
+    show_change_link = True
+
+
+class AttemptsOfDelivery(ReadOnly, TabularInline):
+    model = DeliveryAttempt
+    fields = ("n", "at", "status", "error", "milliseconds", "reply")
+    ordering = ("n",)
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly, ModelAdmin):
+    list_display = ("id", "type", "task_id", "account", "mode", "seq", "created_at")
+    list_filter = ("type", "mode")
+    list_select_related = ("account",)
+    search_fields = ("id__exact", "task_id__exact")
+    ordering = ("-created_at",)
+    show_full_result_count = False
+    fields = ("id", "type", "task_id", "account", "mode", "seq", "created_at", "body")
+    inlines = (DeliveriesOfEvent,)
+
+    @admin.display
+    def body(self, event: Event) -> str:
+        return bytes(event.payload).decode()
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, ModelAdmin):
+    list_display = ("event", "account", "host", "state", "attempts", "next_run_at", "last_status", "last_error")
+    list_filter = ("state",)
+    list_select_related = ("event", "account")
+    search_fields = ("event__id__exact", "event__task_id__exact")
+    ordering = ("-id",)
+    show_full_result_count = False
+    fields = (
+        "event", "account", "url", "state", "attempts", "next_run_at", "lease_until", "last_status", "last_error",
+    )  # fmt: skip
+    inlines = (AttemptsOfDelivery,)
