@@ -8,7 +8,14 @@ BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 def random_text(length: int, alphabet: str = ALPHANUMERIC) -> str:
-    return "".join(secrets.choice(alphabet) for _ in range(length))
+    """Every text of this length is equally likely. One random number, because one per character is ten times slower."""
+    base = len(alphabet)
+    number = secrets.randbelow(base**length)
+    characters = []
+    for _ in range(length):
+        number, digit = divmod(number, base)
+        characters.append(alphabet[digit])
+    return "".join(characters)
 
 
 def task_id() -> str:
