@@ -54,6 +54,12 @@ def _gamma(part: float) -> int:
     return round(255 * (12.92 * part if part <= 0.0031308 else 1.055 * part ** (1 / 2.4) - 0.055))
 
 
+def _vivid(hue: float, chroma: float, lightness: float) -> Colour:
+    """Lighter towards yellow, which is olive where it is dark."""
+    yellow = max(0.0, math.cos(math.radians(hue - 100)))
+    return colour((lightness + (0.88 - lightness) * yellow**3, chroma, hue))
+
+
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """`share` of the way from one colour to the other; clamped to 0..1."""
     share = min(1.0, max(0.0, share))
@@ -110,6 +116,6 @@ def blend(light: str, hue: float | None, grey: bool, random: Random) -> Palette:
     start = tones[0][2] if hue is None else hue
     spread = random.choice((150, 180, 205))
     vivid = 0.01 if grey else 0.17
-    accent = colour((0.72 if dark else 0.62, vivid, start + spread if hue is None else hue))
-    second = colour((0.80 if dark else 0.70, vivid * 0.8, start + spread + random.choice((-60, 60, 90))))
+    accent = _vivid(start + spread if hue is None else hue, vivid, 0.70 if dark else 0.62)
+    second = _vivid(start + spread + random.choice((-60, 60, 90)), vivid * 0.8, 0.78 if dark else 0.70)
     return Palette(sky, horizon, sun, far, near, accent, second, dark)

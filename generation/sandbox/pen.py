@@ -109,8 +109,10 @@ def roll(random: Random, width: float, top: float, relief: float, bumps: int) ->
     step = width / bumps
     start = random.uniform(-0.5, 0.5)
     return smooth(
-        [(step * (i + (start if 0 <= i <= bumps else 0)), top - relief * random.uniform(-1, 1))
-         for i in range(-1, bumps + 2)]
+        [
+            (step * (i + (start if 0 <= i <= bumps else 0)), top - relief * random.uniform(-1, 1))
+            for i in range(-1, bumps + 2)
+        ]
     )
 
 
