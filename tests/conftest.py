@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 
 import django
 import pytest
+import redis
 from django.conf import settings
 from django.core.cache import cache
 
+from eggapi import ratelimit
 from eggapi import ratelimit
 from tests.servers import Server, start_postgres, start_redis
 
@@ -127,7 +129,14 @@ def django_db_modify_db_settings() -> None:
 def _empty_cache() -> Iterator[None]:
     """Rate limits, wake-ups and queued doorbells of one test are not the next one's."""
     yield
-    cache.clear()
+    ratelimit.local.clear()
+    if DATABASE != "postgres":
+        cache.clear()
+        return
+    with redis.Redis.from_url(_redis_url()) as client:
+        # Celery's bindings stay: a connection declares its queue only once.
+        if keys := [key for key in client.scan_iter(count=1000) if not key.startswith(b"_kombu.")]:
+            client.delete(*keys)
     ratelimit.local.clear()
 
 

@@ -1,6 +1,6 @@
 """The house plan, checked: who may import whom, how long things may be, and what files are called.
 
-eggapi kit < accounts < billing | webhooks < generation < eggapi.urls, eggapi.management
+eggapi kit < accounts < billing | webhooks < generation < eggapi.urls, eggapi.serving, eggapi.management
 in an app: models < step modules < serializers, forms < api, views, admin; tasks are leaves
 """
 
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "generation": {"eggapi", "accounts", "billing", "webhooks"},
     "top": {"eggapi", "accounts", "billing", "webhooks", "generation"},
 }
+TOP_MODULES = re.compile(r"eggapi\.(urls|serving|management)\b")
 KIT, MODELS, STEP, SHAPES, DOORS, TOP = range(6)
 RANKS = {"models": MODELS, "serializers": SHAPES, "forms": SHAPES}
 RANKS |= dict.fromkeys(["api", "views", "admin", "urls", "apps", "management"], DOORS)
@@ -80,8 +81,8 @@ def import_graph(modules: Mapping[str, str]) -> dict[str, set[str]]:
 
 
 def layer(module: str) -> str:
-    top = module == "eggapi.urls" or module.startswith("eggapi.management")
-    return "top" if top else module.partition(".")[0]
+    """eggapi is two: the kit below everybody, and what ties the house together above everybody."""
+    return "top" if TOP_MODULES.match(module) else module.partition(".")[0]
 
 
 def rank(module: str) -> int:
