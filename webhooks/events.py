@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.db import transaction
 
 from eggapi import ids
+from eggapi.addresses import DEFAULT_PORTS
 from eggapi.doorbell import ring
 from webhooks.models import Delivery, Event
 
@@ -49,7 +50,7 @@ def publish(new: Sequence[NewEvent], now: datetime) -> None:
             event=row,
             account_id=event.account_id,
             url=event.url,
-            host=urlsplit(event.url).netloc.lower(),
+            host=_host(event.url),
             next_run_at=now,
         )
         for row, event in zip(written, new, strict=True)
@@ -58,3 +59,10 @@ def publish(new: Sequence[NewEvent], now: datetime) -> None:
     if deliveries:
         Delivery.objects.bulk_create(deliveries)
         transaction.on_commit(partial(ring, "webhooks.tasks.deliver"))
+
+
+def _host(url: str) -> str:
+    """One spelling for each receiver, or several would each have places of their own."""
+    parts = urlsplit(url)
+    name = (parts.hostname or "").rstrip(".")
+    return f"{name}:{parts.port or DEFAULT_PORTS[parts.scheme]}"

@@ -73,8 +73,8 @@ class DeliveryQuerySet(models.QuerySet):
 class Delivery(models.Model):
     """An event on its way to one address: the row is the queue, and its leases are what is in flight.
 
-    `next_run_at` is null once there will be no further attempt. `host` (with its port, where the URL
-    names one) and `account` are what the number of requests in flight is limited by.
+    `next_run_at` is null once there will be no further attempt. `host` (name:port) and `account` are
+    what the number of requests in flight is limited by.
     """
 
     class State(models.TextChoices):

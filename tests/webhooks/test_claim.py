@@ -68,11 +68,22 @@ def test_an_account_has_eight_places(account: Account) -> None:
     assert max(map(per_host.count, per_host)) == 4
 
 
+def test_a_receiver_has_four_places_however_it_is_spelled(account: Account) -> None:
+    for url in (
+        "https://example.com/a",
+        "https://EXAMPLE.com:443/b",
+        "https://example.com.:443/c?d",
+        "https://example.com",
+    ):
+        queue(account, url, 2)
+    assert len(claim_now()) == 4
+
+
 def test_a_claim_looks_past_a_long_queue(account: Account) -> None:
     queue(account, "https://busy.example.com/", 30)
     queue(account, "https://idle.example.com/", 2)
     hosts = [Delivery.objects.get(pk=one.id).host for one in claim_now(room=7)]
-    assert sorted(hosts) == ["busy.example.com"] * 4 + ["idle.example.com"] * 2
+    assert sorted(hosts) == ["busy.example.com:443"] * 4 + ["idle.example.com:443"] * 2
     assert claim_now() == []
 
 

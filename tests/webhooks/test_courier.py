@@ -15,6 +15,7 @@ from tests.webhooks.conftest import Receive, after_attempt, post, queue, until
 from tests.webhooks.receiver import HANG, Say
 from webhooks import delivery
 from webhooks.models import Delivery
+from webhooks.tasks import deliver
 
 
 def test_a_slow_receiver_holds_up_nobody_else(account: Account, receive: Receive, courier: None) -> None:
@@ -31,6 +32,14 @@ def test_a_slow_receiver_holds_up_nobody_else(account: Account, receive: Receive
     slow.let_go()
     until(lambda: Delivery.objects.filter(state="delivered").count() == 210, seconds=20)
     assert slow.most_at_once == 4
+
+
+def test_the_doorbell_starts_the_courier(account: Account, receive: Receive) -> None:
+    queue(account, receive().url)
+    assert deliver.name == "webhooks.tasks.deliver"
+    deliver.apply()
+    assert after_attempt(Delivery.objects.get(), 1).state == "delivered"
+    delivery.stop(0)
 
 
 def test_a_place_that_falls_free_is_taken_at_once(account: Account, receive: Receive, courier: None) -> None:

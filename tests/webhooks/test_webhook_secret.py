@@ -66,6 +66,6 @@ def test_no_secret_is_stored_in_clear() -> None:
 
 
 def test_it_rejects_what_is_no_address() -> None:
-    with pytest.raises(CommandError, match=r"alice is not an e-mail address\."):
+    with pytest.raises(CommandError, match=r"'alice' is not an e-mail address\."):
         webhook_secret("alice")
     assert Account.objects.count() == 0

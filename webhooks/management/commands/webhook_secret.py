@@ -2,23 +2,18 @@
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.validators import validate_email
+from django.core.management.base import CommandParser
 
 from accounts.opening import account_of
+from eggapi.command import OperatorCommand, email_address
 from webhooks import secrets
 
 
-class Command(BaseCommand):
-    help = "Makes a new secret for the webhooks of an account and prints it; the older one signs along for 24 hours."
+class Command(OperatorCommand):
+    help = "Makes a new secret for an account's webhooks and prints it; the one before signs along for 24 hours."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email", help="an owner of the account; it is opened if there is none")
+        parser.add_argument("email", metavar="EMAIL", help="the account's; it is opened if there is none")
 
     def handle(self, *args: Any, email: str, **options: Any) -> str:
-        try:
-            validate_email(email.strip())
-        except ValidationError as error:
-            raise CommandError(f"{email} is not an e-mail address.") from error
-        return secrets.rotate(account_of(email))
+        return secrets.rotate(account_of(email_address(email)))
