@@ -23,7 +23,6 @@ from django.conf import settings
 from django.core.cache import cache
 
 from eggapi import ratelimit
-from eggapi import ratelimit
 from tests.servers import Server, start_postgres, start_redis
 
 DATABASE = os.environ.setdefault("EGGAPI_TEST_DB", "postgres")
@@ -137,7 +136,6 @@ def _empty_cache() -> Iterator[None]:
         # Celery's bindings stay: a connection declares its queue only once.
         if keys := [key for key in client.scan_iter(count=1000) if not key.startswith(b"_kombu.")]:
             client.delete(*keys)
-    ratelimit.local.clear()
 
 
 @pytest.fixture
