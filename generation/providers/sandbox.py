@@ -58,7 +58,7 @@ class Sandbox(Provider):
             return Failed(Outcome.NO_IMAGE, "the job is not known")
         match reply.json:
             case {"status": "done", "images": paths}:
-                return Finished(tuple(Image(url=self.base_url + path) for path in paths))
+                return Finished(tuple(Image(url=SCHEME + path) for path in paths))
             case {"status": "failed", "error": {"message": message}}:
                 return Failed(Outcome.RETRYABLE, message)
         return Pending()

@@ -73,8 +73,8 @@ def pictures(the_job: Job, upstream_id: str, now: float = LATER) -> list[bytes]:
 
 
 def fetch(url: str, now: float = LATER) -> Reply:
-    assert url.startswith("sandbox:a/")
-    return answer("GET", url.removeprefix("sandbox:a"), {}, now)
+    assert url.startswith("sandbox:/images/")
+    return answer("GET", url.removeprefix("sandbox:"), {}, now)
 
 
 def photo(path: Path, size: tuple[int, int] = (1200, 800), colour: str = "tomato", **options: Any) -> Reference:
