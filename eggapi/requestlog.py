@@ -15,12 +15,18 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
+from prometheus_client import Counter
 
 from eggapi.ids import random_text
 
 log = logging.getLogger("eggapi.request")
+REQUESTS = Counter("eggapi_requests", "Requests answered by this process.", ["status"])
 
-SECRET = re.compile(r"egg_(?:live|test)_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=]+|Bearer\s+\S+")
+SECRET = re.compile(
+    r"egg_(?:live|test)_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=]+|Bearer\s+\S+"
+    # one-time links: to sign in, to choose a password, to confirm an address
+    r"|(?:(?<=/start/)|(?<=/reset/key/)|(?<=/confirm-email/))[^/\s\"]+"
+)
 OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -62,6 +68,10 @@ class RequestLog:
         request.request_id = f"req_{random_text(20)}"  # type: ignore[attr-defined]
         response = self.get_response(request)
         response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        if not response.streaming:
+            # Without it the server can mark the end of the answer only by closing the connection.
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        REQUESTS.labels(response.status_code).inc()
         log.info(
             "request",
             extra={

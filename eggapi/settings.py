@@ -27,12 +27,13 @@ def flag(name: str, default: bool) -> bool:
     return value == "True" if value else default
 
 
-def number(name: str, default: int, least: int = 0) -> int:
+def number(name: str, default: int, least: int = 0, most: int | None = None) -> int:
     value = os.environ.get(name, "")
     if not value:
         return default
-    if not value.isdecimal() or int(value) < least:
-        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {value!r}")
+    if not value.isdecimal() or int(value) < least or (most is not None and int(value) > most):
+        upto = "" if most is None else f" and at most {most}"
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}{upto}, not {value!r}")
     return int(value)
 
 
@@ -48,7 +49,10 @@ EGGAPI_EMBEDDED = not (DATABASE_URL or REDIS_URL)
 
 # -- secrets ---------------------------------------------------------------------------------------
 
-_secrets = read_or_make(EGGAPI_HOME / "secrets.json")
+try:
+    _secrets = read_or_make(EGGAPI_HOME / "secrets.json")
+except OSError as error:
+    raise ImproperlyConfigured(f"EGGAPI_HOME {EGGAPI_HOME} cannot be used: {error.strerror}.") from error
 SECRET_KEY = os.environ.get("EGGAPI_SECRET_KEY") or _secrets["secret_key"]
 EGGAPI_PEPPER = os.environ.get("EGGAPI_PEPPER") or _secrets["pepper"]
 # The first key encrypts; every key decrypts.
@@ -58,8 +62,12 @@ EGGAPI_FERNET_KEYS = words("EGGAPI_FERNET_KEYS") or _secrets["fernet_keys"]
 
 DEBUG = flag("DEBUG", False)
 EGGAPI_PUBLIC_URL = os.environ.get("EGGAPI_PUBLIC_URL", "").rstrip("/")
+# Where `serve` listens. Only the default port gives way to the next free one.
+EGGAPI_HOST = os.environ.get("HOST") or "127.0.0.1"
+EGGAPI_PORT = number("PORT", 8000, most=65535)
+EGGAPI_PORT_IS_EXACT = bool(os.environ.get("PORT"))
 # Where we are without a public address; `serve` puts the port it really got.
-EGGAPI_LOCAL_URL = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+EGGAPI_LOCAL_URL = f"http://127.0.0.1:{EGGAPI_PORT}"
 ALLOWED_HOSTS = words("ALLOWED_HOSTS") or (
     [urlsplit(EGGAPI_PUBLIC_URL).hostname or "*"] if EGGAPI_PUBLIC_URL else ["*"]
 )
@@ -132,10 +140,7 @@ WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect
 # -- sign-in ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]  # is a ModelBackend itself
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -154,6 +159,7 @@ ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_ADAPTER = "accounts.signup.AccountAdapter"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10
 
 # -- database --------------------------------------------------------------------------------------
 
@@ -164,6 +170,8 @@ else:
 
 EGGAPI_THREADS = number("EGGAPI_THREADS", 8 if DATABASE_URL else 4, least=1)
 _database = DATABASES["default"]
+if _database.get("ENGINE") not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
+    raise ImproperlyConfigured("DATABASE_URL must be postgres://USER:PASSWORD@HOST/NAME or sqlite:///PATH.")
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE takes the write lock when a transaction begins and waits for it; the default takes it
     # at the first write and then fails with "database is locked".
@@ -195,7 +203,7 @@ if REDIS_URL:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
-CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_URL = REDIS_URL or "memory://localhost"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"visibility_timeout": 120, "socket_timeout": 5, "socket_connect_timeout": 2}

@@ -1,0 +1,1 @@
+"""An installation that runs: its data folder, its database, its web server and workers, its health."""

@@ -1,0 +1,83 @@
+"""The web server of the embedded mode: waitress, with an end that loses no answer."""
+
+import socket
+import time
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer, create_server
+
+LARGEST_REQUEST = 32 * 1024 * 1024  # a dialect's pictures come inside the JSON; /v1 itself stops at 1 MiB
+BACKLOG = 1024
+TRIES = 100
+LAST_ANSWERS_SECONDS = 4.0
+
+
+class PortTaken(Exception):
+    """Nobody can listen there; the text says what to do."""
+
+
+def listen(host: str, port: int, *, exact: bool) -> socket.socket:
+    """A listening socket on `port`, or unless `exact` on the next free one. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in range(port, port + (1 if exact else TRIES)):
+        try:
+            return socket.create_server((host, candidate), family=family, backlog=BACKLOG)
+        except OSError as error:
+            reason = error.strerror
+    raise PortTaken(f"Cannot listen on {host} port {port}: {reason}. Set PORT (and HOST) to what is free.")
+
+
+def local_url(listener: socket.socket) -> str:
+    """The base address for somebody on this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class WebServer:
+    """`run` serves until `stop` is called (by a signal handler, or another thread), then gives the last answers."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.stopping = False
+        self._waitress: TcpWSGIServer = create_server(
+            get_wsgi_application(),
+            sockets=[listener],
+            threads=settings.EGGAPI_THREADS,
+            max_request_body_size=LARGEST_REQUEST,
+            backlog=BACKLOG,
+            connection_limit=1000,
+            channel_timeout=75,
+            asyncore_use_poll=True,
+            ident=None,
+            clear_untrusted_proxy_headers=False,
+        )
+
+    def run(self) -> None:
+        while not self.stopping:
+            self._turn(seconds=1.0)
+        self._close_listener()
+        until = time.monotonic() + LAST_ANSWERS_SECONDS
+        while self._busy() and time.monotonic() < until:
+            self._turn(seconds=0.05)
+        self._waitress.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(self._waitress._map)
+
+    def stop(self) -> None:
+        if not self.stopping:
+            self.stopping = True
+            self._waitress.pull_trigger()
+
+    def _turn(self, seconds: float) -> None:
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._waitress._map, count=1)
+
+    def _close_listener(self) -> None:
+        self._waitress.del_channel()
+        self._waitress.socket.close()
+
+    def _busy(self) -> bool:
+        """Whether a request is being worked on, or an answer is not out yet."""
+        channels: list[HTTPChannel] = list(self._waitress.active_channels.values())
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
