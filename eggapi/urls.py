@@ -15,7 +15,7 @@ urlpatterns = [
     path("v1/balance", billing.Balance.as_view()),
     path("files/<path:path>", files.file),
     path("admin/", admin.site.urls),
-    path("accounts/", include("allauth.urls")),
+    path("", include("accounts.urls")),
 ]
 
 handler400 = "eggapi.envelope.bad_request"

@@ -211,7 +211,7 @@ class TestSession:
     @pytest.fixture
     def signed_in(self, account: Account) -> Client:
         client = Client(enforce_csrf_checks=True)
-        client.force_login(User.objects.get(email="alice@example.com"), "django.contrib.auth.backends.ModelBackend")
+        client.force_login(User.objects.get(email="alice@example.com"))
         return client
 
     def test_it_works(self, signed_in: Client, account: Account) -> None:
