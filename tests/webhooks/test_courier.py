@@ -8,6 +8,7 @@ import threading
 import time
 from datetime import timedelta
 
+import pytest
 from django.db.models import F
 
 from accounts.models import Account
@@ -98,3 +99,25 @@ def _courier_process(host: str) -> "subprocess.Popen[bytes]":
     script = "import django; django.setup(); from webhooks import delivery; delivery.courier().join()"
     env = os.environ | {"DJANGO_SETTINGS_MODULE": "eggapi.settings", "EGGAPI_PRIVATE_HOSTS_ALLOWED": host}
     return subprocess.Popen([sys.executable, "-c", script], env=env)
+
+
+@pytest.mark.postgres_only
+def test_a_celery_worker_delivers_and_stops_cleanly(
+    account: Account, receive: Receive, database_url: str, redis_url: str
+) -> None:
+    quick, slow = receive(), receive(HANG)
+    env = os.environ | {"EGGAPI_PRIVATE_HOSTS_ALLOWED": f"{quick.host},{slow.host}"}
+    command = [sys.executable, "-m", "celery", "-A", "eggapi", "worker", "--pool", "threads", "--concurrency", "2"]
+    worker = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        queue(account, quick.url)
+        until(lambda: Delivery.objects.filter(state="delivered").exists(), seconds=30)
+        queue(account, slow.url)
+        until(lambda: len(slow.received) == 1)
+        worker.terminate()
+        assert worker.wait(20) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    one = Delivery.objects.latest("pk")
+    assert (one.state, one.lease_until, one.attempts) == ("due", None, 0)

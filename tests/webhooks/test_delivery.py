@@ -9,8 +9,8 @@ from standardwebhooks import Webhook
 
 from accounts.models import Account
 from tests.webhooks.conftest import Receive, after_attempt, due_now, post, until
-from tests.webhooks.receiver import Say
-from webhooks import secrets
+from tests.webhooks.receiver import HANG, Say
+from webhooks import delivery, secrets
 from webhooks.models import Delivery, DeliveryAttempt, Event
 
 pytestmark = pytest.mark.usefixtures("courier")
@@ -144,3 +144,10 @@ def test_a_secret_that_cannot_be_read_costs_no_attempt(account: Account, receive
     assert (one.state, one.attempts) == ("due", 0)
     assert due_now(one) > timedelta(seconds=50)
     assert (receiver.received, DeliveryAttempt.objects.count()) == ([], 0)
+
+
+def test_it_does_not_wait_for_ever(account: Account, receive: Receive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "TOTAL_SECONDS", 0.3)
+    one = after_attempt(post(account, receive(HANG).url), 1)
+    assert (one.state, one.last_status, one.last_error) == ("due", None, "timeout")
+    assert 300 <= one.log.get().milliseconds < 3000
