@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.negotiation import BaseContentNegotiation
@@ -127,7 +128,9 @@ def as_api_error(exception: BaseException) -> errors.ApiError:
             return errors.MethodNotAllowed()
         case drf.UnsupportedMediaType():
             return errors.UnsupportedMediaType()
-        case drf.ParseError():
+        case RequestDataTooBig():
+            return errors.PayloadTooLarge()
+        case drf.ParseError() | SuspiciousOperation() | MultiPartParserError() | UnreadablePostError():
             return errors.BadRequest()
         case drf.PermissionDenied() | PermissionDenied():
             return errors.Forbidden()
@@ -172,7 +175,10 @@ def base_url(request: HttpRequest | None = None) -> str:
     """Where people reach us: EGGAPI_PUBLIC_URL, else the address this request came in by."""
     if settings.EGGAPI_PUBLIC_URL or request is None:
         return settings.EGGAPI_PUBLIC_URL or settings.EGGAPI_LOCAL_URL
-    return f"{request.scheme}://{request.get_host()}"
+    try:
+        return f"{request.scheme}://{request.get_host()}"
+    except DisallowedHost:  # nonsense: it must not spoil the answer that says what else is wrong
+        return settings.EGGAPI_LOCAL_URL
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

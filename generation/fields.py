@@ -13,6 +13,7 @@ MOST_OUTPUTS = 4
 MOST_IMAGE_URLS = 9
 ASPECT_RATIOS = ("16:9", "9:16")
 RESOLUTIONS = ("1k", "2k", "4k")
+DURATION_SECONDS = (1, 60)
 DEADLINE_SECONDS = (10, 3600)
 
 Read = Callable[[Any], Any]
@@ -24,7 +25,10 @@ class Fault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A well-formed request, before anything is known of models, prices and money."""
+    """A well-formed request, before anything is known of models, prices and money.
+
+    `duration` means something to models that make videos; for others it is checked and that is all.
+    """
 
     model: str
     prompt: str
@@ -35,6 +39,7 @@ class Submission:
     seed: int | None = None
     image_urls: tuple[str, ...] = ()
     webhook_url: str = ""
+    duration: int | None = None
     deadline_seconds: int | None = None
 
 
@@ -96,6 +101,7 @@ READERS: dict[str, Read] = {
     "seed": lambda value: integer(value, 0, 2**32 - 1),
     "image_urls": urls,
     "webhook_url": url,
+    "duration": lambda value: integer(value, *DURATION_SECONDS),
     "deadline_seconds": lambda value: integer(value, *DEADLINE_SECONDS),
 }
 REQUIRED = ("model", "prompt")
