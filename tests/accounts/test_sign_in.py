@@ -218,6 +218,16 @@ class TestPages:
         assert re.findall(r"<script|<style|\sstyle=|\son[a-z]+=|https?://", page) == []
         assert re.findall(r'<link rel="stylesheet" href="([^"]+)"', page) == ["/static/eggapi/base.css"]
 
+    @pytest.mark.parametrize(
+        "path",
+        ["/home", "/accounts/email/", "/accounts/password/change/", "/accounts/logout/", "/accounts/reauthenticate/"],
+    )
+    def test_those_behind_the_door_come_in_the_same_frame(self, client: Client, path: str) -> None:
+        sign_up(client)
+        page = client.get(path).content.decode()
+        assert "Sign out</button>" in page
+        assert re.findall(r'<link rel="stylesheet" href="([^"]+)"', page) == ["/static/eggapi/base.css"]
+
     def test_every_field_has_a_label(self, client: Client) -> None:
         for path in ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"):
             page = client.get(path).content.decode()
