@@ -26,6 +26,8 @@ DEADLINE_SECONDS = 300
 DEADLINE_SECONDS_4K = 600
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
+Name = tuple[int, str, str]  # account, mode, and what tells the request from others
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -66,8 +68,9 @@ def digest_of(body: dict[str, Any]) -> bytes:
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
-def _earlier(caller: Caller, idempotency_key: str) -> Task | None:
-    same_key = Task.objects.filter(account_id=caller.account_id, mode=caller.mode, idempotency_key=idempotency_key)
+def _earlier(owner: Caller | Task, idempotency_key: str) -> Task | None:
+    """The task that the owner's account has under this key, if any."""
+    same_key = Task.objects.filter(account_id=owner.account_id, mode=owner.mode, idempotency_key=idempotency_key)
     task: Task | None = same_key.first()
     return task
 
@@ -131,45 +134,36 @@ def _check_routes(model: ModelEntry, submission: Submission, resolution: str, mo
 def _write(tasks: list[Task]) -> Sequence[Task | Refused]:
     """Takes the money and writes the rows of many tasks in one transaction; the answer is per task.
 
-    The wallet goes first here: once its row is locked no other request of the account is half-way, so
-    an idempotency key that is not there now will not be there at the commit either. New rows that
-    nobody else can know of yet cannot deadlock, whatever is locked before them.
+    Of those that share an idempotency key the first stands for all. The wallet goes first here: once
+    its row is locked no other request of the account is half-way, so an idempotency key that is not
+    there now will not be there at the commit either. New rows that nobody else can know of yet cannot
+    deadlock, whatever is locked before them.
     """
     now = clock.now()
     for task in tasks:
         task.created_at = task.next_run_at = now
         task.deadline_at = now + timedelta(seconds=task.deadline_seconds)
-    answers: dict[str, Task | Refused] = {task.id: Refused(errors.InsufficientBalance) for task in tasks}
-    promises = {task.id: Promise(Wallet.id_of(task.account_id, task.mode), task.id, task.held) for task in tasks}
+    firsts = {_name(task): task for task in reversed(tasks)}
+    promises = {
+        name: Promise(Wallet.id_of(task.account_id, task.mode), task.id, task.held) for name, task in firsts.items()
+    }
     covered = {promise.task_id for promise in ledger.reserve(list(promises.values()))}
-    fresh: list[Task] = []
-    taken: dict[tuple[int, str, str], Task] = {}
-    for task in tasks:
-        if task.id not in covered:
-            continue
-        first = _first_with_key(task, taken)
-        if first is not task:
-            ledger.unreserve(promises[task.id])
-        else:
-            fresh.append(task)
-        answers[task.id] = first
-    Task.objects.bulk_create(fresh)
-    ledger.write_holds([promises[task.id] for task in fresh], now)
+    answers: dict[Name, Task | Refused] = {}
+    for name, task in firsts.items():
+        earlier = _earlier(task, task.idempotency_key) if task.idempotency_key else None
+        if earlier and task.id in covered:
+            ledger.unreserve(promises[name])
+        answers[name] = earlier or (task if task.id in covered else Refused(errors.InsufficientBalance))
+    fresh = {name: task for name, task in firsts.items() if answers[name] is task}
+    Task.objects.bulk_create(fresh.values())
+    ledger.write_holds([promises[name] for name in fresh], now)
     transaction.on_commit(lambda: ring("generation.tasks.advance"))
-    return list(answers.values())
+    return [answers[_name(task)] for task in tasks]
 
 
-def _first_with_key(task: Task, taken: dict[tuple[int, str, str], Task]) -> Task:
-    """The task that has this one's idempotency key already, in this batch or committed; else the task itself."""
-    if task.idempotency_key is None:
-        return task
-    name = (task.account_id, task.mode, task.idempotency_key)
-    if name not in taken:
-        committed = Task.objects.filter(
-            account_id=task.account_id, mode=task.mode, idempotency_key=task.idempotency_key
-        ).first()
-        taken[name] = committed or task
-    return taken[name]
+def _name(task: Task) -> Name:
+    """What a request has in common with itself sent again: its idempotency key, or nothing but the id."""
+    return task.account_id, task.mode, task.idempotency_key or task.id
 
 
 write: GroupCommit[Task, Task | Refused] = GroupCommit(_write)
