@@ -2,10 +2,13 @@
 
 import json
 import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from django.http import HttpResponse
+from django.db import connection
 from django.test import Client
 
 from accounts import keys
@@ -13,6 +16,7 @@ from accounts.opening import account_of
 from billing.models import Hold, LedgerEntry, Wallet
 from generation.models import Task
 
+T = TypeVar("T")
 EGG = {"model": "nanobanana", "prompt": "an egg"}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -20,10 +24,10 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 class Answer:
     """A reply, checked: an envelope with one side filled, and the id that the log knows the request by."""
 
-    def __init__(self, response: HttpResponse) -> None:
+    def __init__(self, response: Any) -> None:
         self.status = response.status_code
         self.headers = response.headers
-        self.body = b"".join(response.streaming_content) if response.streaming else response.content
+        self.body: bytes = response.content
         assert re.fullmatch("req_[a-z0-9]{20}", self.headers["X-Request-Id"])
         assert self.headers["Content-Type"] == "application/json"
 
@@ -103,3 +107,18 @@ class Customer:
         assert not Task.objects.filter(account=self.account).exists()
         assert not Hold.objects.filter(wallet=wallet).exists()
         assert not LedgerEntry.objects.filter(wallet=wallet).exclude(kind="credit").exists()
+
+
+def at_once(number: int, call: Callable[[int], T]) -> list[T]:
+    """What `call(0)`, `call(1)`, ... return, all called at the same moment, each in a thread of its own."""
+    start = threading.Barrier(number)
+
+    def one(n: int) -> T:
+        start.wait()
+        try:
+            return call(n)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(number) as threads:
+        return list(threads.map(one, range(number)))
