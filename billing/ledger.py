@@ -15,7 +15,7 @@ from django.db.models import F
 from accounts.models import Account, Mode
 from billing.models import Hold, LedgerEntry, Wallet
 from eggapi import clock
-from eggapi.money import usd
+from eggapi.money import LARGEST, usd
 
 PLAY_MONEY = 100_000_000  # $100.00
 
@@ -60,13 +60,16 @@ def credit(
     reason: str,
     counterpart: LedgerEntry.Counterpart = LedgerEntry.Counterpart.ADJUSTMENT,
 ) -> LedgerEntry:
-    """Adds `amount` to a wallet, or takes it back where negative. Raises Insufficient, ValueError."""
-    if not amount:
-        raise ValueError("the amount is zero")
+    """Adds `amount` to a wallet, or takes it back where negative.
+
+    Raises Insufficient if less than that is free, ValueError for nothing and for more than a wallet can hold.
+    """
+    if not 0 < abs(amount) <= LARGEST:
+        raise ValueError("the amount is nothing or more than a wallet can hold")
     wallet_id = Wallet.id_of(account.pk, mode)
-    free_enough = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") - usd(amount))
-    if not free_enough.update(posted=F("posted") + usd(amount)):
-        raise Insufficient
+    wallet = Wallet.objects.filter(pk=wallet_id, posted__lte=LARGEST - max(amount, 0)).covering(-amount)
+    if not wallet.update(posted=F("posted") + usd(amount)):
+        raise Insufficient if amount < 0 else ValueError("a wallet cannot hold so much")
     return LedgerEntry.objects.create(
         wallet_id=wallet_id,
         kind=LedgerEntry.Kind.CREDIT,
@@ -95,13 +98,14 @@ def reserve(promises: Sequence[Promise]) -> list[Promise]:
 
 
 def _take(wallet_id: int, amount: int, tasks: int) -> bool:
-    covered = Wallet.objects.filter(pk=wallet_id, posted__gte=F("held") + usd(amount))
+    covered = Wallet.objects.filter(pk=wallet_id).covering(amount)
     return bool(covered.update(held=F("held") + usd(amount), task_count=F("task_count") + tasks))
 
 
 def unreserve(promise: Promise) -> None:
     """Undoes `reserve` for a task that is not made after all, before the commit."""
-    Wallet.objects.filter(pk=promise.wallet_id).update(held=F("held") - usd(promise.amount), task_count=F("task_count") - 1)
+    wallet = Wallet.objects.filter(pk=promise.wallet_id)
+    wallet.update(held=F("held") - usd(promise.amount), task_count=F("task_count") - 1)
 
 
 def write_holds(promises: Sequence[Promise], now: datetime) -> None:

@@ -1,18 +1,26 @@
 """What it costs. Every amount is an int of micro-dollars; only wallets store a balance."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import Account, ApiKey, Mode
-from eggapi.money import UsdField
+from eggapi.money import UsdField, usd
+
+
+class WalletQuerySet(models.QuerySet):
+    def covering(self, amount: int) -> "WalletQuerySet":
+        """Those with at least so much free."""
+        # The difference cannot overflow; `held + amount` could, and SQLite would go on with a float.
+        return self.alias(free=F("posted") - F("held")).filter(free__gte=usd(amount))
 
 
 class Wallet(models.Model):
     """The money of an account in one mode. `posted` is what is there, `held` the part promised to tasks.
 
-    The id follows from account and mode, so that nobody has to look it up (`Wallet.id_of`). `event_seq` counts the account's events in commit order and `task_count` its tasks: both ride on
+    The id follows from account and mode, so that nobody has to look it up (`Wallet.id_of`).
+    `event_seq` counts the account's events in commit order and `task_count` its tasks: both ride on
     updates that happen to this row anyway.
     """
 
@@ -23,6 +31,8 @@ class Wallet(models.Model):
     held = UsdField(default=0)
     event_seq = models.BigIntegerField(default=0)
     task_count = models.BigIntegerField(default=0)
+
+    objects: ClassVar[Any] = WalletQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -62,7 +72,9 @@ class Hold(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="hold_is_positive"),
-            models.CheckConstraint(condition=Q(captured__gte=0, captured__lte=F("amount")), name="captured_within_hold"),
+            models.CheckConstraint(
+                condition=Q(captured__gte=0, captured__lte=F("amount")), name="captured_within_hold"
+            ),
             models.CheckConstraint(
                 condition=Q(state="captured", captured__gt=0) | Q(state__in=["open", "released"], captured=0),
                 name="captured_fits_hold_state",
@@ -103,7 +115,9 @@ class LedgerEntry(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(amount=0), name="entry_is_not_zero"),
-            models.UniqueConstraint(fields=["task_id", "kind"], condition=~Q(task_id=""), name="one_entry_per_task_and_kind"),
+            models.UniqueConstraint(
+                fields=["task_id", "kind"], condition=~Q(task_id=""), name="one_entry_per_task_and_kind"
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["wallet", "id"], name="entries_of_wallet")]
 
