@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date
 
 from django.db import connection
 
@@ -18,7 +18,7 @@ def record(records: Sequence[UsageRecord]) -> None:
 def _add_to_days(records: Sequence[UsageRecord]) -> None:
     sums: dict[tuple[int, str, int, str, str, date], list[int]] = defaultdict(lambda: [0, 0, 0])
     for r in records:
-        day = sums[(r.account_id, r.mode, r.key_id or 0, r.model, r.type, r.created_at.date())]
+        day = sums[(r.account_id, r.mode, r.key_id or 0, r.model, r.type, r.created_at.astimezone(UTC).date())]
         day[0] += r.units
         day[1] += r.cost
         day[2] += 1
