@@ -12,7 +12,9 @@ from django.db import connection
 from django.test import Client
 
 from accounts import keys
+from accounts.models import Mode
 from accounts.opening import account_of
+from billing import ledger
 from billing.models import Hold, LedgerEntry, Wallet
 from generation.models import Task
 
@@ -66,8 +68,8 @@ class Customer:
     """An account with a key of one mode: play money for `test`, an empty wallet for `live`."""
 
     def __init__(self, email: str = "alice@example.com", mode: str = "test") -> None:
-        self.account, self.mode = account_of(email), mode
-        self.key, self.secret = keys.mint(self.account, mode, "program")
+        self.account, self.mode = account_of(email), Mode(mode)
+        self.key, self.secret = keys.mint(self.account, self.mode, "program")
         self.http = Client(raise_request_exception=False, enforce_csrf_checks=True)
 
     def sign_in(self) -> None:
@@ -99,6 +101,11 @@ class Customer:
     def wallet(self) -> Wallet:
         wallet: Wallet = Wallet.objects.get(account=self.account, mode=self.mode)
         return wallet
+
+    def leave(self, amount: int) -> None:
+        """Moves money until the wallet has `amount` to spend."""
+        if difference := amount - self.wallet.available:
+            ledger.credit(self.account, self.mode, difference, reason="test")
 
     def assert_nothing_happened(self) -> None:
         """No task, no hold, and not a micro-dollar moved but by the credit that opened the wallet."""

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Mode
-from billing import ledger
 from billing.models import Hold
 from eggapi.loop import Loop
 from generation.models import Route, Status, Task
@@ -81,7 +79,7 @@ class TestDocumentedStory:
     @pytest.fixture
     def alice(self, on_sale: None) -> Customer:
         alice = Customer(mode="live")
-        ledger.credit(alice.account, Mode.LIVE, DOLLAR, reason="test")
+        alice.leave(DOLLAR)
         return alice
 
     def test_it_works(
@@ -443,7 +441,7 @@ class TestUnreadableBody:
 @pytest.mark.django_db
 class TestRefusal:
     def test_it_requires_a_balance(self, alice: Customer) -> None:
-        ledger.credit(alice.account, Mode.TEST, 39_999 - alice.wallet.posted, reason="spent")
+        alice.leave(39_999)
         answer = alice.generate(num_outputs=4)
         assert answer.refusal == (403, "INSUFFICIENT_BALANCE")
         assert answer.error["message"] == "The balance does not cover this request."
@@ -452,7 +450,7 @@ class TestRefusal:
 
     def test_it_holds_nothing_where_nobody_serves_the_model(self, alice: Customer, on_sale: None) -> None:
         live = Customer(mode="live")
-        ledger.credit(live.account, Mode.LIVE, DOLLAR, reason="test")
+        live.leave(DOLLAR)
         answer = live.generate()
         assert answer.refusal == (503, "SERVICE_UNAVAILABLE")
         assert answer.headers["Retry-After"] == "60"
