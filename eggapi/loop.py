@@ -51,13 +51,17 @@ class Loop(threading.Thread, Generic[T]):
         self.stopping = False
         self._drain_seconds = 0.0
         self._ready = threading.Event()
+        self._open = False
         self._driving: dict[asyncio.Task[None], T] = {}
 
     # -- from other threads ----------------------------------------------------------------------
 
     def start(self) -> None:
+        """Raises RuntimeError if the loop cannot be opened; the log says why."""
         super().start()
         self._ready.wait()
+        if not self._open:
+            raise RuntimeError(f"{self.name} did not start")
 
     def wake(self) -> None:
         if not self.stopping:
@@ -73,7 +77,10 @@ class Loop(threading.Thread, Generic[T]):
     # -- on the loop's own thread ----------------------------------------------------------------
 
     def run(self) -> None:
-        asyncio.run(self._main())
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._ready.set()
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -81,6 +88,7 @@ class Loop(threading.Thread, Generic[T]):
         self.desk = Desk(self.name, self._loop)
         await self.work.open(self)
         renewal = asyncio.create_task(self._keep_leases())
+        self._open = True
         self._ready.set()
         while not self.stopping:
             if not await self._claim():

@@ -61,7 +61,7 @@ class Claim:
     now: datetime
     started: float = field(default_factory=time.monotonic)
     paying: bool = False
-    pictures: tuple[Reference, ...] = ()
+    pictures: tuple[Reference, ...] | None = None
 
     def __str__(self) -> str:
         return self.task.id
@@ -113,8 +113,11 @@ class Driver:
         async with AsyncExitStack() as stack:
             while True:
                 attempt, is_new = claim.live, False
+                if attempt is not None and any(purchase.is_lost for purchase in attempt.bought):
+                    await self._fetch_references(claim, stack)
                 if attempt is None:
-                    if not await self._fetch_references(claim, stack):
+                    if fault := await self._fetch_references(claim, stack):
+                        await self._end(claim, Outcome.INVALID, fault)
                         return None
                     claim.paying = True
                     found = await self._call(route.open_next, Search(claim.task, claim.attempts))
@@ -130,16 +133,14 @@ class Driver:
                 if self._stopping():
                     return await self._pause(claim, 0.0)
 
-    async def _fetch_references(self, claim: Claim, stack: AsyncExitStack) -> bool:
-        """Before anything is bought; a picture that cannot be had ends the task."""
-        if claim.pictures or not claim.task.image_urls:
-            return True
-        try:
-            claim.pictures = await stack.enter_async_context(references.fetched(claim.task.image_urls))
-        except BadReference as error:
-            await self._end(claim, Outcome.INVALID, str(error))
-            return False
-        return True
+    async def _fetch_references(self, claim: Claim, stack: AsyncExitStack) -> str:
+        """Before anything is bought or looked up; says what is wrong with a picture that cannot be had."""
+        if claim.pictures is None:
+            try:
+                claim.pictures = await stack.enter_async_context(references.fetched(claim.task.image_urls))
+            except BadReference as error:
+                return str(error)
+        return ""
 
     async def _without_route(self, claim: Claim, found: Any) -> float | None:
         match found:
@@ -225,6 +226,8 @@ class Driver:
         if purchase.give_up_at and claim.time >= purchase.give_up_at:
             purchase.give_up_at, purchase.outcome = None, Outcome.UNKNOWN
             return
+        if claim.pictures is None:
+            return  # the customer's pictures are out of reach just now, and belong to the job we look for
         try:
             result = await self._transport.converse(entry.adapter, entry.adapter.look_up(job), paid=False)
         except (NotSent, Lost, Unreadable):
@@ -296,7 +299,7 @@ def _job(claim: Claim, entry: RouteEntry, purchase: Purchase) -> Job:
         output_format=task.output_format,
         images=purchase.images_asked,
         seed=task.seed,
-        references=claim.pictures,
+        references=claim.pictures or (),
     )
 
 
