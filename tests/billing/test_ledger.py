@@ -11,7 +11,7 @@ from billing import ledger
 from billing.ledger import Closing, Insufficient, Promise, Settled
 from billing.models import Hold, LedgerEntry
 from eggapi import clock, money
-from tests.billing.till import PRICE, balances, hold, open_account, reserve, settle, wallet_of
+from tests.billing.till import PRICE, balances, hold, open_account, promise, reserve, settle, wallet_of
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +64,7 @@ def test_it_opens_a_live_wallet_without_and_a_test_wallet_with_play_money() -> N
 
 def test_it_holds_no_more_than_is_free() -> None:
     account = open_account(images=6)
-    assert len(reserve(account, 2, 2)) == 2
+    assert len(reserve(promise(account, 2), promise(account, 2))) == 2
     with pytest.raises(Insufficient):
         hold(account, 3)
     assert balances([account]) == [(6 * PRICE, 4 * PRICE)]
@@ -104,7 +104,7 @@ def test_unreserve_undoes_a_reserve() -> None:
 
 def test_events_are_numbered_without_gaps() -> None:
     account = open_account(images=9)
-    first, *others = reserve(account, 1, 1, 1)
+    first, *others = [hold(account) for _ in range(3)]
     assert settle({first: 1}) == {first: 1}
     assert sorted(settle(dict.fromkeys(others, 1)).values()) == [2, 3]
 
@@ -113,7 +113,7 @@ def test_events_are_numbered_without_gaps() -> None:
 @pytest.mark.parametrize("second", [0, 3])
 def test_a_hold_closes_once(first: int, second: int) -> None:
     account = open_account(images=10)
-    task_id, other = reserve(account, 4, 1)
+    task_id, other = hold(account, 4), hold(account)
     settle({task_id: first})
     before = balances([account]), entries(task_id)
     with pytest.raises(Settled):
@@ -155,7 +155,7 @@ def test_it_rejects_a_hold_of_nothing(amount: int) -> None:
     account = open_account(images=10)
     hold(account, 4)
     with pytest.raises(IntegrityError):
-        reserve(account, amount // PRICE)
+        reserve(promise(account, amount // PRICE))
     assert balances([account]) == [(10 * PRICE, 4 * PRICE)]
 
 

@@ -7,7 +7,7 @@ import pytest
 from accounts.models import Account, ApiKey
 from billing import usage
 from billing.models import DailyUsage, UsageRecord
-from tests.billing.till import PRICE, open_account
+from tests.billing.till import PRICE, open_account, record_of
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 5, 8, 12, tzinfo=UTC)
@@ -18,20 +18,13 @@ def account() -> Account:
     return open_account()
 
 
-def record_of(account: Account, task_id: str, units: int = 1, **changed: object) -> UsageRecord:
-    facts = {"model": "nanobanana", "type": "image_generate", "created_at": NOON} | changed
-    return UsageRecord(
-        account=account, mode="live", task_id=task_id, units=units, unit_price=PRICE, cost=units * PRICE, **facts
-    )
-
-
 def days(*names: str) -> list[tuple[object, ...]]:
     return list(DailyUsage.objects.order_by("day", "model", "key").values_list(*names, "units", "cost", "requests"))
 
 
 def test_it_works(account: Account) -> None:
-    usage.record([record_of(account, "one", 3), record_of(account, "two", 1)])
-    usage.record([record_of(account, "three", 2)])
+    usage.record([record_of(account, "one", 3, created_at=NOON), record_of(account, "two", 1, created_at=NOON)])
+    usage.record([record_of(account, "three", 2, created_at=NOON)])
     assert UsageRecord.objects.count() == 3
     assert days("day", "model", "type", "key") == [
         (date(2026, 5, 8), "nanobanana", "image_generate", 0, 6, 6 * PRICE, 3)
@@ -42,9 +35,9 @@ def test_each_key_model_and_day_has_sums_of_its_own(account: Account) -> None:
     key = ApiKey.objects.create(account=account, mode="live", name="a", digest=b"a", display="a")
     usage.record(
         [
-            record_of(account, "one"),
-            record_of(account, "two", key=key),
-            record_of(account, "three", model="pro"),
+            record_of(account, "one", created_at=NOON),
+            record_of(account, "two", key=key, created_at=NOON),
+            record_of(account, "three", model="pro", created_at=NOON),
             record_of(account, "four", created_at=NOON + timedelta(days=1)),
         ]
     )
@@ -64,7 +57,7 @@ def test_a_day_is_a_utc_day(account: Account) -> None:
 
 def test_sums_outgrow_32_bits(account: Account) -> None:
     for task_id in ("one", "two"):
-        usage.record([record_of(account, task_id, units=1_500_000_000)])
+        usage.record([record_of(account, task_id, images=1_500_000_000, created_at=NOON)])
     assert days() == [(3_000_000_000, 3_000_000_000 * PRICE, 2)]
 
 

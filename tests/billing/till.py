@@ -1,7 +1,7 @@
 """The ledger as submit and settle use it: one transaction per call."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -27,18 +27,21 @@ def wallet_of(account: Account) -> Wallet:
     return Wallet.objects.get(account=account, mode=Mode.LIVE)
 
 
-def reserve(account: Account, *images: int) -> list[str]:
-    """Holds money for one task per number of images; the ids of those covered."""
-    wallet_id = Wallet.id_of(account.pk, Mode.LIVE)
+def promise(account: Account, images: int = 1) -> Promise:
+    return Promise(Wallet.id_of(account.pk, Mode.LIVE), ids.task_id(), images * PRICE)
+
+
+def reserve(*promises: Promise) -> list[str]:
+    """Holds money as submit does; the ids of the tasks covered."""
     with transaction.atomic():
-        kept = ledger.reserve([Promise(wallet_id, ids.task_id(), count * PRICE) for count in images])
+        kept = ledger.reserve(promises)
         ledger.write_holds(kept, clock.now())
     return [promise.task_id for promise in kept]
 
 
 def hold(account: Account, images: int = 1) -> str:
     """The id of a new task with money held for so many images. Raises Insufficient."""
-    held = reserve(account, images)
+    held = reserve(promise(account, images))
     if not held:
         raise Insufficient
     return held[0]
@@ -49,22 +52,23 @@ def settle(delivered: Mapping[str, int]) -> dict[str, int]:
     with transaction.atomic():
         now = clock.now()
         places = ledger.close([Closing(task_id, images * PRICE) for task_id, images in delivered.items()], now)
-        holds = Hold.objects.select_related("wallet").filter(task_id__in=delivered)
-        usage.record([_record(hold, delivered[hold.task_id], now) for hold in holds if delivered[hold.task_id]])
+        holds = Hold.objects.select_related("wallet__account").filter(task_id__in=delivered)
+        usage.record(
+            [record_of(h.wallet.account, h.pk, delivered[h.pk], created_at=now) for h in holds if delivered[h.pk]]
+        )
     return places
 
 
-def _record(hold: Hold, images: int, now: datetime) -> UsageRecord:
+def record_of(account: Account, task_id: str, images: int = 1, **changed: Any) -> UsageRecord:
+    facts = {"model": "nanobanana", "type": "image_generate", "created_at": clock.now()} | changed
     return UsageRecord(
-        account_id=hold.wallet.account_id,
-        mode=hold.wallet.mode,
-        task_id=hold.task_id,
-        model="nanobanana",
-        type="image_generate",
+        account=account,
+        mode=Mode.LIVE,
+        task_id=task_id,
         units=images,
         unit_price=PRICE,
         cost=images * PRICE,
-        created_at=now,
+        **facts,
     )
 
 
