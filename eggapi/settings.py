@@ -111,6 +111,7 @@ MIDDLEWARE = [
     "eggapi.requestlog.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -178,12 +179,15 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA mmap_size=134217728",
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA mmap_size=134217728"
+        ),
     }
 else:
     # Prepared statements need both server_side_binding and prepare_threshold.
     _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] = {
+        **_database.get("OPTIONS", {}),
         "pool": {"min_size": 1, "max_size": number("EGGAPI_POOL", EGGAPI_THREADS + 4, least=2), "timeout": 3},
         "server_side_binding": True,
         "prepare_threshold": 1,

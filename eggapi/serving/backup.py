@@ -183,7 +183,8 @@ def _restore_postgres(source: Path) -> None:
         script = Path(folder, "restore.sql")
         _postgres("pg_restore", "--no-owner", "--no-privileges", f"--file={script}", f"{source}")
         in_one_go = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-        _postgres("psql", *in_one_go, f"--file={script}", f"--command={MARK_RESTORED}")
+        # The script leaves the session without a search path.
+        _postgres("psql", *in_one_go, f"--file={script}", f"--command=RESET search_path; {MARK_RESTORED}")
     schema.prepare(renew=False)
     _mark()
 
@@ -211,7 +212,8 @@ def _postgres(program: str, *arguments: str) -> None:
     except FileNotFoundError:
         raise Refused(f"{program} is not on PATH. Install PostgreSQL's client programs.") from None
     except subprocess.CalledProcessError as error:
-        raise Refused(f"{program} failed: {(error.stderr.strip().splitlines() or ['no reason given'])[-1]}") from error
+        complaint = error.stderr.strip().partition("\n")[0] or f"exit code {error.returncode}"
+        raise Refused(f"{program} failed: {complaint}") from error
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -55,5 +55,7 @@ class EmbeddedWorker(threading.Thread):
         self._stopping = True
         self._beat.stop()
         state.should_stop = os.EX_OK  # type: ignore[assignment]
-        ring("generation.tasks.advance")  # it looks at that between two messages
-        self.join(STOP_SECONDS)
+        until = time.monotonic() + STOP_SECONDS
+        while self.is_alive() and time.monotonic() < until:
+            ring("generation.tasks.advance")  # it looks up only between two messages
+            self.join(0.1)

@@ -55,6 +55,8 @@ class Command(OperatorCommand):
         settings.EGGAPI_LOCAL_URL = web.local_url(listener)
         if settings.EGGAPI_EMBEDDED:
             _log_to(folder / "eggapi.log")
+        if not settings.EGGAPI_PORT_IS_EXACT and listener.getsockname()[1] != settings.EGGAPI_PORT:
+            self._say("Port", f"{settings.EGGAPI_PORT} is taken; this is the next free one. PORT sets another.")
         if news := schema.prepare():
             self._say("Database", news)
         catalog.seed()
