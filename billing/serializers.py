@@ -9,7 +9,7 @@ from eggapi import clock, money
 
 def usage_body(record: UsageRecord) -> dict[str, Any]:
     return {
-        "id": f"use_{record.pk}",
+        "id": record.task_id.replace("gen_", "use_"),  # there is one per task, and a number would tell how many
         "task_id": record.task_id,
         "model": record.model,
         "type": record.type,
