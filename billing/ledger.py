@@ -14,7 +14,7 @@ from django.db.models import F
 
 from accounts.models import Account, Mode
 from billing.models import Hold, LedgerEntry, Wallet
-from eggapi import clock
+from eggapi import clock, rows
 from eggapi.money import LARGEST, usd
 
 PLAY_MONEY = 100_000_000  # $100.00
@@ -110,7 +110,7 @@ def unreserve(promise: Promise) -> None:
 
 def write_holds(promises: Sequence[Promise], now: datetime) -> None:
     """The rows of what `reserve` took."""
-    Hold.objects.bulk_create(
+    rows.insert(
         Hold(task_id=promise.task_id, wallet_id=promise.wallet_id, amount=promise.amount, created_at=now)
         for promise in promises
     )
@@ -125,7 +125,7 @@ def close(closings: Sequence[Closing], now: datetime) -> dict[str, int]:
     closings = sorted(closings, key=lambda closing: closing.task_id)
     _close_holds(closings, now)
     holds = Hold.objects.in_bulk([closing.task_id for closing in closings])
-    LedgerEntry.objects.bulk_create(
+    rows.insert(
         LedgerEntry(
             wallet_id=holds[closing.task_id].wallet_id,
             kind=LedgerEntry.Kind.CAPTURE,

@@ -7,11 +7,12 @@ from datetime import UTC, date
 from django.db import connection
 
 from billing.models import DailyUsage, UsageRecord
+from eggapi import rows
 
 
 def record(records: Sequence[UsageRecord]) -> None:
     """Writes the records and adds them to their days; in the settling transaction."""
-    UsageRecord.objects.bulk_create(records)
+    rows.insert(records)
     _add_to_days(records)
 
 

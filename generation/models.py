@@ -208,7 +208,7 @@ class Task(models.Model):
 class Attempt(models.Model):
     """One route tried for one task; at most one is live. `outcome` is set when it ended without an image.
 
-    `bought` holds its purchases wherever route, process or engine made or loaded it.
+    The id is the task's and the number `n`, so that there is one attempt of each number. `bought` holds its purchases wherever route, process or engine made or loaded it.
     """
 
     bought: "list[Purchase]"
@@ -218,6 +218,7 @@ class Attempt(models.Model):
         DONE = "done"
         FAILED = "failed"
 
+    id = models.CharField(max_length=32, primary_key=True)
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts")
     n = models.PositiveSmallIntegerField()
     route = models.ForeignKey(Route, on_delete=models.PROTECT)
@@ -230,9 +231,12 @@ class Attempt(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["task", "n"], name="one_attempt_per_number"),
             models.UniqueConstraint(fields=["task"], condition=Q(state="live"), name="one_live_attempt_per_task"),
         ]
+
+    @staticmethod
+    def id_of(task_id: str, n: int) -> str:
+        return f"{task_id}.{n}"
 
     def __str__(self) -> str:
         return f"attempt {self.n} of {self.task_id}"
@@ -254,11 +258,11 @@ class Purchase(models.Model):
         NOT_SENT = "not_sent"
         UNKNOWN = "unknown"
 
+    client_ref = models.CharField(max_length=40, primary_key=True)
     attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="purchases")
     index = models.PositiveSmallIntegerField()
     first_image = models.PositiveSmallIntegerField()
     images_asked = models.PositiveSmallIntegerField()
-    client_ref = models.CharField(max_length=40, unique=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.SUBMITTING)
     outcome = models.CharField(max_length=10, choices=[(o.value, o.value) for o in Outcome], blank=True)
     message = models.CharField(max_length=300, blank=True)

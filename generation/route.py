@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
-from eggapi import clock
+from eggapi import clock, rows
 from eggapi.ids import random_text
 from generation import catalog
 from generation.catalog import RouteEntry
@@ -97,8 +97,8 @@ def open_next(searches: list[Search]) -> list[Attempt | Wait | Exhausted | Gone]
     now = clock.now()
     found = [_find(search, now) for search in searches]
     attempts = [attempt for attempt in found if isinstance(attempt, Attempt)]
-    Attempt.objects.bulk_create(attempts)
-    Purchase.objects.bulk_create(purchase for attempt in attempts for purchase in attempt.bought)
+    rows.insert(attempts)
+    rows.insert(purchase for attempt in attempts for purchase in attempt.bought)
     return found
 
 
@@ -125,11 +125,14 @@ def _keep(task: Task, now: datetime) -> bool:
 
 
 def _attempt(search: Search, chosen: RouteEntry, now: datetime) -> Attempt:
-    attempt = Attempt(task=search.task, n=len(search.attempts) + 1, route_id=chosen.id, started_at=now)
+    n = len(search.attempts) + 1
+    attempt = Attempt(
+        id=Attempt.id_of(search.task.id, n), task_id=search.task.id, n=n, route_id=chosen.id, started_at=now
+    )
     wanted, per_call = search.task.num_outputs, chosen.capabilities.images_per_call
     attempt.bought = [
         Purchase(
-            attempt=attempt,
+            attempt_id=attempt.id,
             index=index,
             first_image=first,
             images_asked=min(per_call, wanted - first),

@@ -86,7 +86,7 @@ def write(purchases: Sequence[Purchase]) -> None:
     """Saves purchases as they are; the caller has made sure that they are ours."""
     sql = (
         "UPDATE generation_purchase SET state = %s, outcome = %s, message = %s, upstream_id = %s, polls = %s,"
-        " cost = %s, leak = %s, images = %s, give_up_at = %s WHERE id = %s"
+        " cost = %s, leak = %s, images = %s, give_up_at = %s WHERE client_ref = %s"
     )
     rows = [
         (

@@ -12,7 +12,7 @@ from django.db.models import F
 from billing import ledger, usage
 from billing.ledger import Closing
 from billing.models import UsageRecord
-from eggapi import clock, envelope, money
+from eggapi import clock, envelope, money, rows
 from generation import save, storage
 from generation.models import PAID, UNFINISHED, Attempt, Output, Purchase, Status, Task
 from generation.storage import Picture
@@ -58,7 +58,7 @@ def settle(endings: list[Ending]) -> list[bool]:
     usage_of = [ending for ending in ours if ending.units]
     places = ledger.close([Closing(ending.task.id, ending.captured) for ending in ours], now) if ours else {}
     usage.record([_usage(ending, now) for ending in usage_of])
-    Output.objects.bulk_create(
+    rows.insert(
         Output(task_id=ending.task.id, **picture.as_json()) for ending in usage_of for picture in ending.pictures
     )
     events.publish([_event(ending, places[ending.task.id], now) for ending in ours], now)

@@ -14,7 +14,7 @@ from accounts.caller import Caller
 from billing import ledger
 from billing.ledger import Promise
 from billing.models import Wallet
-from eggapi import clock, errors
+from eggapi import clock, errors, rows
 from eggapi.batch import GroupCommit
 from eggapi.doorbell import ring
 from generation import catalog, fields

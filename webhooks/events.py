@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from eggapi import ids
+from eggapi import ids, rows
 from eggapi.addresses import DEFAULT_PORTS
 from eggapi.doorbell import ring
 from webhooks.models import Delivery, Event
@@ -32,7 +32,7 @@ class NewEvent:
 
 def publish(new: Sequence[NewEvent], now: datetime) -> None:
     """Writes events and their deliveries in the caller's transaction, and rings for a courier when it commits."""
-    written = Event.objects.bulk_create(
+    events = [
         Event(
             id=ids.event_id(),
             account_id=event.account_id,
@@ -44,20 +44,21 @@ def publish(new: Sequence[NewEvent], now: datetime) -> None:
             created_at=now,
         )
         for event in new
-    )
+    ]
     deliveries = [
         Delivery(
-            event=row,
+            event_id=row.id,
             account_id=event.account_id,
             url=event.url,
             host=_host(event.url),
             next_run_at=now,
         )
-        for row, event in zip(written, new, strict=True)
+        for row, event in zip(events, new, strict=True)
         if event.url
     ]
+    rows.insert(events)
+    rows.insert(deliveries)
     if deliveries:
-        Delivery.objects.bulk_create(deliveries)
         transaction.on_commit(partial(ring, "webhooks.tasks.deliver"))
 
 

@@ -1,0 +1,79 @@
+"""Whom and what a run needs in the database: accounts with money and keys, a route to a vendor."""
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from accounts import keys, opening
+from accounts.models import Account, Mode
+from bench import ground
+from bench.vendor import ADAPTER, register
+from billing import ledger
+from generation import catalog
+from generation.models import TERMINAL, ImageModel, Provider, Route, Task
+from tests.servers import free_port
+from webhooks.models import Delivery
+
+MONEY = 10**12
+
+
+def settle_in(count: int) -> tuple[list[str], range]:
+    """Test keys of `count` new accounts, and the range of the accounts' ids."""
+    call_command("migrate", verbosity=0)
+    catalog.seed()
+    with transaction.atomic():
+        accounts = [opening.account_of(f"bench{n}@example.com") for n in range(count)]
+        texts = [_furnish(account, Mode.TEST) for account in accounts]
+    connection.close()
+    return texts, range(accounts[0].pk, accounts[-1].pk + 1)
+
+
+def _furnish(account: Account, mode: Mode) -> str:
+    ledger.credit(account, mode, MONEY, reason="bench")
+    return keys.mint(account, mode, "bench")[1]
+
+
+def post(port: int, key: str, body: bytes) -> str:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/generate", body, headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        task_id: str = json.load(answer)["data"]["id"]
+        return task_id
+
+
+@contextmanager
+def vendor_and_receiver() -> Iterator[str]:
+    """A vendor without latency that is also a webhook receiver; live keys are routed to it."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    register()
+    provider = Provider.objects.create(name="bench", adapter=ADAPTER, base_url=url)
+    model = ImageModel.objects.get(name="nanobanana")
+    Route.objects.create(model=model, provider=provider, upstream_model="fast", label="Route A")
+    catalog.changed()
+    with ground.environment(EGGAPI_PRIVATE_HOSTS_ALLOWED=f"127.0.0.1:{port}"):
+        with ground.process([sys.executable, "-m", "bench.vendor", str(port)]):
+            ground.wait_for(f"{url}/jobs/0")
+            yield url
+
+
+def live_keys() -> list[str]:
+    return [_furnish(account, Mode.LIVE) for account in Account.objects.order_by("pk")[:50]]
+
+
+def wait_until_done(count: int, seconds: float = 120) -> None:
+    """Until every live task is terminal and its webhook delivered."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        ended = Task.objects.filter(mode=Mode.LIVE, status__in=TERMINAL).count()
+        told = Delivery.objects.filter(state=Delivery.State.DELIVERED).count()
+        if min(ended, told) >= count:
+            return
+        time.sleep(0.2)
+    raise SystemExit(f"only {ended} of {count} tasks ended and {told} webhooks were delivered")
