@@ -155,7 +155,7 @@ def _write(tasks: list[Task]) -> Sequence[Task | Refused]:
             ledger.unreserve(promises[name])
         answers[name] = earlier or (task if task.id in covered else Refused(errors.InsufficientBalance))
     fresh = {name: task for name, task in firsts.items() if answers[name] is task}
-    Task.objects.bulk_create(fresh.values())
+    rows.insert(fresh.values())
     ledger.write_holds([promises[name] for name in fresh], now)
     transaction.on_commit(lambda: ring("generation.tasks.advance"))
     return [answers[_name(task)] for task in tasks]
