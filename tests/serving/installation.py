@@ -129,8 +129,10 @@ class Installation:
 
     def purchases(self) -> dict[str, int]:
         """What the sandbox sold, by task."""
-        stats: dict[str, int] = json.loads(self.manage("sandbox", "stats").stdout)
-        return stats
+        stats = self.manage("sandbox", "stats")
+        assert stats.returncode == 0, stats.stderr
+        by_task: dict[str, int] = json.loads(stats.stdout)
+        return by_task
 
     @property
     def log(self) -> str:

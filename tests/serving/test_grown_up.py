@@ -59,6 +59,7 @@ def test_it_works_and_comes_back_from_a_backup(
     assert Counter(other.wait_until_ended(done + bought).values()) == {"completed": 5}
     assert other.purchases() == at_backup
     assert other.manage("audit_ledger").returncode == 0
+    assert other.stop() == 0
     again = other.manage("restore", str(tmp_path / "backup"))
     assert (again.returncode, again.stderr) == (
         1,

@@ -20,5 +20,5 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         bought = Purchase.objects.filter(attempt__route__provider__adapter="sandbox").exclude(state__in=NOT_BOUGHT)
-        by_task = bought.values_list("attempt__task_id").annotate(number=Count("id")).order_by("attempt__task_id")
+        by_task = bought.values_list("attempt__task_id").annotate(number=Count("pk")).order_by("attempt__task_id")
         self.stdout.write(json.dumps(dict(by_task)))
