@@ -232,6 +232,8 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 EGGAPI_S3_BUCKET = os.environ.get("EGGAPI_S3_BUCKET", "")
 EGGAPI_S3_PUBLIC_URL = os.environ.get("EGGAPI_S3_PUBLIC_URL", "").rstrip("/")
 if EGGAPI_S3_BUCKET:
+    from botocore.config import Config  # takes a third of a second, which is for those who need it
+
     _files = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -242,6 +244,15 @@ if EGGAPI_S3_BUCKET:
             "region_name": os.environ.get("EGGAPI_S3_REGION") or "auto",
             "querystring_expire": 300,
             "file_overwrite": True,
+            "client_config": Config(
+                signature_version="s3v4",
+                # R2 and others refuse the checksums that boto3 adds by itself.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                connect_timeout=5,
+                read_timeout=20,
+                retries={"mode": "standard", "total_max_attempts": 2},
+            ),
         },
     }
 else:
