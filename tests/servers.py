@@ -7,11 +7,12 @@ when the starter is killed. Nothing outside the folder is touched: no user is ma
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,57 @@ import redis
 
 READY_SECONDS = 30
 # The shell starts the server, waits for the end of its standard input, and stops the server by its pid.
-UNTIL_PIPE_CLOSES = '"$@" </dev/null >"$LOG" 2>&1 & pid=$!; cat >/dev/null; kill -INT $pid; wait $pid'
+UNTIL_PIPE_CLOSES = """
+"$@" </dev/null >>"$LOG" 2>&1 &
+pid=$!
+echo $pid >"$LOG.pid"
+cat >/dev/null
+kill -INT $pid
+wait $pid
+"""
 
 
 @dataclass
 class Server:
+    """`answers` raises until somebody is in."""
+
     url: str
     log: Path
-    process: subprocess.Popen[bytes]
+    command: Sequence[str]
+    identity: dict[str, Any]
+    answers: Callable[[], object]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> "Server":
+        """Returns when it answers: at the same address, with what a killed one left."""
+        self.process = subprocess.Popen(
+            ["sh", "-c", UNTIL_PIPE_CLOSES, "sh", *self.command],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "LOG": str(self.log)},
+            cwd=self.log.parent,
+            start_new_session=True,  # Ctrl-C is for the tests; they stop the server
+            **self.identity,
+        )
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.answers()
+                return self
+            except (psycopg.OperationalError, redis.ConnectionError):
+                if time.monotonic() > deadline:
+                    self.stop()
+                    raise RuntimeError(f"no answer at {self.url}:\n{self.log.read_text()}") from None
+                time.sleep(0.02)
 
     def stop(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait(READY_SECONDS)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends it without a farewell; PostgreSQL's own word for that is SIGQUIT."""
+        os.kill(int(self.log.with_name(f"{self.log.name}.pid").read_text()), number)
+        self.stop()
 
 
 def start_postgres(folder: Path, options: Sequence[str] = ("fsync=off", "full_page_writes=off")) -> Server:
@@ -62,9 +101,8 @@ def start_postgres(folder: Path, options: Sequence[str] = ("fsync=off", "full_pa
     ]
     flags = [part for setting in settings for part in ("-c", setting)]
     url = f"postgres://postgres@127.0.0.1:{port}/postgres"
-    server = _start(url, data / "server.log", [f"{program}/postgres", "-D", f"{data}", *flags], identity)
-    _wait_for(server, lambda: psycopg.connect(url, connect_timeout=2).close())
-    return server
+    command = [f"{program}/postgres", "-D", f"{data}", *flags]
+    return Server(url, data / "server.log", command, identity, lambda: _connect(url)).start()
 
 
 def start_redis(folder: Path) -> Server:
@@ -73,9 +111,7 @@ def start_redis(folder: Path) -> Server:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     flags = ["--bind", "127.0.0.1", "--port", str(port), "--dir", f"{folder}", "--databases", "64", "--save", ""]
-    server = _start(url, folder / "redis.log", [f"{program}", *flags], {})
-    _wait_for(server, lambda: _ping(url))
-    return server
+    return Server(url, folder / "redis.log", [f"{program}", *flags], {}, lambda: _ping(url)).start()
 
 
 def free_port() -> int:
@@ -111,29 +147,8 @@ def _package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _start(url: str, log: Path, command: Sequence[str], identity: dict[str, Any]) -> Server:
-    process = subprocess.Popen(
-        ["sh", "-c", UNTIL_PIPE_CLOSES, "sh", *command],
-        stdin=subprocess.PIPE,
-        env={**os.environ, "LOG": str(log)},
-        cwd=log.parent,
-        start_new_session=True,  # Ctrl-C is for the tests; they stop the server
-        **identity,
-    )
-    return Server(url, log, process)
-
-
-def _wait_for(server: Server, attempt: Callable[[], object]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            attempt()
-            return
-        except (psycopg.OperationalError, redis.ConnectionError):
-            if time.monotonic() > deadline:
-                server.stop()
-                raise RuntimeError(f"no answer at {server.url}:\n{server.log.read_text()}") from None
-            time.sleep(0.02)
+def _connect(url: str) -> None:
+    psycopg.connect(url, connect_timeout=2).close()
 
 
 def _ping(url: str) -> None:
