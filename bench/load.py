@@ -1,10 +1,12 @@
 """A load generator small enough to share two cores with what it measures: keep-alive sockets and one selector."""
 
+import json
 import selectors
 import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Client:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.request = request
-        self.buffer = b""
+        self.buffer = self.body = b""
         self.sent_at = 0.0
 
     def send(self) -> None:
@@ -44,7 +46,7 @@ class Client:
         _, _, length = head.lower().partition(b"content-length:")
         if len(body) < int(length.split(b"\r\n", 1)[0]):
             return None
-        self.buffer = b""
+        self.buffer, self.body = b"", body
         return head[9:12]
 
 
@@ -58,6 +60,16 @@ def post(path: str, key: str, body: bytes) -> bytes:
 def get(path: str, key: str = "") -> bytes:
     authorization = f"Authorization: Bearer {key}\r\n" if key else ""
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{authorization}\r\n".encode()
+
+
+def first(port: int, request: bytes) -> Any:
+    """The JSON of the answer to a single request."""
+    client = Client(port, request)
+    client.send()
+    while client.receive() is None:
+        pass
+    client.socket.close()
+    return json.loads(client.body)
 
 
 def run(port: int, requests: Sequence[bytes], seconds: float, expect: bytes = b"200", clients: int = 16) -> Result:

@@ -1,9 +1,7 @@
 """Whom and what a run needs in the database: accounts with money and keys, a route to a vendor."""
 
-import json
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,14 +37,6 @@ def _furnish(account: Account, mode: Mode) -> str:
     return keys.mint(account, mode, "bench")[1]
 
 
-def post(port: int, key: str, body: bytes) -> str:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/generate", body, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        task_id: str = json.load(answer)["data"]["id"]
-        return task_id
-
-
 @contextmanager
 def vendor_and_receiver() -> Iterator[str]:
     """A vendor without latency that is also a webhook receiver; live keys are routed to it."""
@@ -57,10 +47,10 @@ def vendor_and_receiver() -> Iterator[str]:
     model = ImageModel.objects.get(name="nanobanana")
     Route.objects.create(model=model, provider=provider, upstream_model="fast", label="Route A")
     catalog.changed()
-    with ground.environment(EGGAPI_PRIVATE_HOSTS_ALLOWED=f"127.0.0.1:{port}"):
-        with ground.process([sys.executable, "-m", "bench.vendor", str(port)]):
-            ground.wait_for(f"{url}/jobs/0")
-            yield url
+    allowed = ground.environment(EGGAPI_PRIVATE_HOSTS_ALLOWED=f"127.0.0.1:{port}")
+    with allowed, ground.process([sys.executable, "-m", "bench.vendor", str(port)]):
+        ground.wait_for(f"{url}/jobs/0")
+        yield url
 
 
 def live_keys() -> list[str]:

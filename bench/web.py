@@ -1,7 +1,7 @@
 """Our WSGI application, knowing the vendor of the benchmark."""
 
-from eggapi.wsgi import application
 from bench.vendor import register
+from eggapi.wsgi import application
 
 register()
 

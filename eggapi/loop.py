@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from eggapi.desk import Desk
@@ -125,10 +126,8 @@ class Loop(threading.Thread, Generic[T]):
     async def _wait(self) -> None:
         """Until somebody rings, or a second has passed; rings close together count as one."""
         await asyncio.sleep(CLAIM_GAP_SECONDS)
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._bell.wait(), IDLE_SECONDS)
-        except TimeoutError:
-            pass
         self._bell.clear()
 
     async def _drive(self, item: T) -> None:

@@ -48,7 +48,7 @@ def _plan(model: type[models.Model], vendor: str) -> tuple[str, str, tuple[tuple
     """The statement, the marks of one row, and per column the attribute it comes from and how it is adapted."""
     fields = [field for field in model._meta.local_concrete_fields if not isinstance(field, models.AutoField)]
     quote = connection.ops.quote_name
-    names = ", ".join(quote(field.column) for field in fields)
+    names = ", ".join(quote(str(field.column)) for field in fields)
     marks = ", ".join("%s" for _ in fields)
     return (
         f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ",

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from tempfile import TemporaryFile
 
-
 from eggapi.http import BadStatus
 from generation import storage
 from generation.models import Task

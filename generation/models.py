@@ -208,7 +208,8 @@ class Task(models.Model):
 class Attempt(models.Model):
     """One route tried for one task; at most one is live. `outcome` is set when it ended without an image.
 
-    The id is the task's and the number `n`, so that there is one attempt of each number. `bought` holds its purchases wherever route, process or engine made or loaded it.
+    The id is the task's and the number `n`, so that there is one attempt of each number. `bought` holds
+    its purchases wherever route, process or engine made or loaded it.
     """
 
     bought: "list[Purchase]"
@@ -234,12 +235,12 @@ class Attempt(models.Model):
             models.UniqueConstraint(fields=["task"], condition=Q(state="live"), name="one_live_attempt_per_task"),
         ]
 
+    def __str__(self) -> str:
+        return f"attempt {self.n} of {self.task_id}"
+
     @staticmethod
     def id_of(task_id: str, n: int) -> str:
         return f"{task_id}.{n}"
-
-    def __str__(self) -> str:
-        return f"attempt {self.n} of {self.task_id}"
 
 
 class Purchase(models.Model):

@@ -7,12 +7,13 @@ where every write is fenced by the lease token the task was claimed with.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from eggapi.envelope import DATABASE_AWAY
 from eggapi.http import Lost, NotSent
 from generation import references, route, save, settle
 from generation.catalog import RouteEntry
@@ -42,6 +43,7 @@ LONGEST_SEARCH = timedelta(seconds=60)
 ABSENT_AFTER = timedelta(seconds=30)
 PAUSE_LIMIT = 25.0
 LATE_SECONDS = 120.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 16.0
 GRAVITY = (Outcome.REFUSED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NO_IMAGE, Outcome.ROUTE_DOWN, Outcome.RETRYABLE)
 FINAL = (Outcome.REFUSED, Outcome.INVALID)
 NO_IMAGE = ("no_image", "No provider returned a usable image.")
@@ -181,7 +183,7 @@ class Driver:
             case Purchase.State.SUBMITTING if opened is not None:
                 await self._buy(claim, entry, attempt, purchase, job, opened)
                 if len(attempt.bought) > 1:
-                    await self._call(save.purchase, Progress(claim.task, [purchase]))
+                    await self._save(save.purchase, Progress(claim.task, [purchase]))
             case Purchase.State.SUBMITTING:
                 _lose(claim, entry, purchase)  # a crash between the commit and the reply
         if purchase.state == Purchase.State.UNKNOWN and purchase.is_open:
@@ -263,7 +265,7 @@ class Driver:
         """All purchases have ended: complete with what is stored, end, or fall back to another route."""
         pictures = [Picture(**image) for purchase in attempt.bought for image in purchase.images]
         if pictures:
-            await self._call(settle.settle, Ending(claim.task, "completed", pictures=pictures, attempt=attempt))
+            await self._save(settle.settle, Ending(claim.task, "completed", pictures=pictures, attempt=attempt))
             return None
         worst = min(attempt.bought, key=lambda purchase: GRAVITY.index(Outcome(purchase.outcome)))
         attempt.outcome, attempt.message = worst.outcome, worst.message
@@ -271,17 +273,30 @@ class Driver:
             prefix = "Content moderation: " if attempt.outcome == Outcome.REFUSED else ""
             await self._end(claim, attempt.outcome, f"{prefix}{attempt.message}", attempt)
             return None
-        return FALL_BACK if await self._call(save.end_attempt, Progress(claim.task, attempt=attempt)) else None
+        return FALL_BACK if await self._save(save.end_attempt, Progress(claim.task, attempt=attempt)) else None
 
     # -- what is written -------------------------------------------------------------------------
 
     async def _pause(self, claim: Claim, seconds: float, attempt: Attempt | None = None) -> float | None:
         seconds = min(max(seconds, 0.0), claim.seconds_left)
         purchases = attempt.bought if attempt else []
-        return seconds if await self._call(save.pause, Progress(claim.task, purchases, seconds=seconds)) else None
+        return seconds if await self._save(save.pause, Progress(claim.task, purchases, seconds=seconds)) else None
+
+    async def _save(self, function: Callable[[list[Any]], Sequence[bool]], item: Any) -> bool:
+        """What a vendor told us for money is not lost because the database is away for a moment."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                saved: bool = await self._call(function, item)
+                return saved
+            except DATABASE_AWAY:
+                if pause > LONGEST_PAUSE:
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
 
     async def _end(self, claim: Claim, ended: str, error: str, attempt: Attempt | None = None) -> None:
-        await self._call(settle.settle, Ending(claim.task, ended, error, attempt=attempt))
+        await self._save(settle.settle, Ending(claim.task, ended, error, attempt=attempt))
 
 
 FALL_BACK = object()

@@ -1,11 +1,10 @@
 """The customer's own pictures: fetched to local files and checked before anything is bought."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import AsyncIterator
 
 from eggapi.fetch import fetch
 from eggapi.http import HttpFailed

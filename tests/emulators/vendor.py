@@ -133,7 +133,7 @@ class Vendor:
         return web.json_response({"state": "done", "images": self._images(job)})
 
     def _images(self, job: dict[str, Any]) -> list[str]:
-        name = {"cut": "cut.png", "page": "page.png", "none": "none.png", "gone": "gone.png"}.get(job["fault"], "ok.png")
+        name = f"{job['fault']}.png" if job["fault"] in {"cut", "page", "none", "gone"} else "ok.png"
         count = {"empty": 0, "fewer": job["images"] - 1, "more": job["images"] + 1}.get(job["fault"], job["images"])
         return [f"{self.url}/files/{name}" for _ in range(count)]
 

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from accounts import opening
-from accounts.models import Account
+from accounts.caller import Caller
+from accounts.models import Account, Mode
 from billing import ledger
 from eggapi.loop import Loop
 from generation import catalog
@@ -22,13 +22,6 @@ from tests.emulators.vendor import Speaks, SpeaksAndFinds, SpeaksOneByOne, Vendo
 DOLLAR = 1_000_000
 
 
-@dataclass(frozen=True)
-class Caller:
-    account_id: int
-    mode: str = "live"
-    key_id: int | None = None
-
-
 @pytest.fixture
 def on_sale(db: None) -> None:
     catalog.seed()
@@ -39,13 +32,13 @@ def on_sale(db: None) -> None:
 @pytest.fixture
 def account(on_sale: None) -> Account:
     account = opening.account_of("alice@example.com")
-    ledger.credit(account, "live", DOLLAR, reason="test")
+    ledger.credit(account, Mode.LIVE, DOLLAR, reason="test")
     return account
 
 
 @pytest.fixture
 def alice(account: Account) -> Caller:
-    return Caller(account.pk)
+    return Caller(account.pk, Mode.LIVE)
 
 
 @pytest.fixture

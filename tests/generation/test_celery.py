@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import redis as redis_client
 
+from accounts.caller import Caller
 from accounts.models import Account
 from billing.models import LedgerEntry
 from generation.models import TERMINAL, Heartbeat, Purchase, Task
 from generation.submit import submit
-from tests.generation.conftest import Caller
 from tests.servers import Server, start_redis
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]

@@ -11,11 +11,12 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
+from accounts.caller import Caller
 from billing.models import LedgerEntry, Wallet
 from generation.models import Purchase, Route, Task
 from generation.submit import submit
 from tests.emulators.vendor import Speaks, SpeaksAndFinds, Vendor
-from tests.generation.conftest import DOLLAR, Caller, ended
+from tests.generation.conftest import DOLLAR, ended
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]
 
@@ -114,9 +115,7 @@ def test_a_settlement_nobody_heard_of_stands(
     assert_paid_once(alice, ended(task), vendor)
 
 
-def test_another_worker_polls_on(
-    alice: Caller, vendor: Vendor, add_route: AddRoute, start_worker: StartWorker
-) -> None:
+def test_another_worker_polls_on(alice: Caller, vendor: Vendor, add_route: AddRoute, start_worker: StartWorker) -> None:
     add_route(vendor.url)
     tasks = [post(alice, "an egg vendor:late") for _ in range(10)]
     first = start_worker()

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
+from accounts.caller import Caller
 from accounts.models import Account
 from billing.models import Hold
 from eggapi.loop import Loop
@@ -20,7 +21,7 @@ from generation.save import Progress
 from generation.settle import Ending
 from generation.submit import submit
 from tests.emulators.vendor import Speaks, Vendor
-from tests.generation.conftest import Caller, ended
+from tests.generation.conftest import ended
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

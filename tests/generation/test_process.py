@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.db import connection
 
+from accounts.caller import Caller
 from accounts.models import Account
 from billing.models import Hold, LedgerEntry, Wallet
+from eggapi.loop import Loop
 from generation.models import Attempt, Purchase, Route, Task
+from generation.submit import submit
 from tests.emulators.vendor import SpeaksAndFinds, SpeaksOneByOne, Vendor
-from tests.generation.conftest import DOLLAR, Caller
+from tests.generation.conftest import DOLLAR, ended
 from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -192,7 +197,28 @@ def test_the_answer_to_a_paid_call_is_saved_even_after_the_deadline(
     assert (purchase.state, purchase.upstream_id, purchase.leak) == ("accepted", "job0", 5000)
 
 
-def test_a_stranger_pays_nothing(alice: Caller, account: Account, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
+def test_a_stranger_pays_nothing(
+    alice: Caller, account: Account, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
     add_route(vendor.url)
     run(alice, "an egg")
     assert Wallet.objects.get(account=account, mode="test").posted == 100 * DOLLAR
+
+
+@pytest.mark.postgres_only
+def test_an_answer_outlives_a_lost_database_connection(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, engine: Loop[Any]
+) -> None:
+    add_route(vendor.url)
+    task, _ = submit(alice, {"model": "nanobanana", "prompt": "an egg vendor:hold"})
+    engine.wake()
+    while not vendor.seen:
+        time.sleep(0.02)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
+            " AND datname = current_database()"
+        )
+    vendor.release.set()
+    assert ended(task).status == "completed"
+    assert (len(vendor.seen), outcomes(task)) == (1, [""])

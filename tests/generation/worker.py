@@ -23,13 +23,13 @@ def main(death: str) -> None:
     django.setup()
     from django.conf import settings
 
-    from generation import engine, process
+    from generation import engine, settle
     from generation.providers import ADAPTERS
     from generation.transport import Transport
     from tests.emulators.vendor import Speaks, SpeaksAndFinds, SpeaksOneByOne
 
     ADAPTERS.update({adapter.name: adapter for adapter in (Speaks, SpeaksAndFinds, SpeaksOneByOne)})
-    converse, settle = Transport.converse, process.settle.settle
+    converse, settle_all = Transport.converse, settle.settle
 
     async def deadly(self: Transport, provider: Any, steps: Any, *, paid: bool) -> Any:
         if paid and death == "before-call":
@@ -43,11 +43,11 @@ def main(death: str) -> None:
         from django.db import transaction
 
         transaction.on_commit(die)
-        return settle(endings)
+        return settle_all(endings)
 
     Transport.converse = deadly  # type: ignore[method-assign]
     if death == "after-settle":
-        process.settle.settle = deadly_settle
+        settle.settle = deadly_settle
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     engine.wake()

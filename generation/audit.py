@@ -1,0 +1,77 @@
+"""Audit: what tasks say of themselves, against their holds, images, usage and events."""
+
+from eggapi.audit import Check, drift
+
+TASKS = (
+    Check(
+        "{0} is {1}, but has no hold",
+        """
+        SELECT t.id, t.status FROM generation_task t LEFT JOIN billing_hold h ON h.task_id = t.id
+        WHERE h.task_id IS NULL
+        """,
+    ),
+    Check(
+        "{0} has a hold that is {1}, but is no task",
+        """
+        SELECT h.task_id, h.state FROM billing_hold h LEFT JOIN generation_task t ON t.id = h.task_id
+        WHERE t.id IS NULL
+        """,
+    ),
+    Check(
+        "{0} is {1}, but its hold is {2}",
+        """
+        SELECT t.id, t.status, h.state FROM generation_task t JOIN billing_hold h ON h.task_id = t.id
+        WHERE h.state <> CASE t.status WHEN 'completed' THEN 'captured' WHEN 'failed' THEN 'released' ELSE 'open' END
+        """,
+    ),
+    Check(
+        "{0} of account {1} {2} holds {3:$} in wallet {4} for {5} images at {6:$}",
+        """
+        SELECT t.id, t.account_id, t.mode, h.amount, h.wallet_id, t.num_outputs, t.unit_price FROM generation_task t
+        JOIN billing_hold h ON h.task_id = t.id JOIN billing_wallet w ON w.id = h.wallet_id
+        WHERE w.account_id <> t.account_id OR w.mode <> t.mode OR h.amount <> t.unit_price * t.num_outputs
+        """,
+    ),
+    Check(
+        "{0} cost {1:$}, and {2:$} was captured, for {3} images at {4:$}",
+        """
+        SELECT t.id, t.cost, h.captured, COALESCE(o.images, 0), t.unit_price FROM generation_task t
+        JOIN billing_hold h ON h.task_id = t.id
+        LEFT JOIN (SELECT task_id, COUNT(*) AS images FROM generation_output GROUP BY task_id) o ON o.task_id = t.id
+        WHERE t.cost <> h.captured OR t.cost <> t.unit_price * COALESCE(o.images, 0)
+        """,
+    ),
+    Check(
+        "{0} has a usage of {1} units of {2} {3} by key {4}, which is not what the task says",
+        """
+        SELECT t.id, u.units, u.model, u.type, COALESCE(u.key_id, 0) FROM generation_task t
+        JOIN billing_usagerecord u ON u.task_id = t.id
+        WHERE u.cost <> t.cost OR u.unit_price <> t.unit_price OR u.model <> t.model OR u.type <> t.type
+            OR u.account_id <> t.account_id OR u.mode <> t.mode OR COALESCE(u.key_id, 0) <> COALESCE(t.key_id, 0)
+        """,
+    ),
+)
+
+NEWS = (
+    Check(
+        "{0} is {1}, but there is no event of it",
+        """
+        SELECT t.id, t.status FROM generation_task t
+        LEFT JOIN webhooks_event e ON e.task_id = t.id AND e.type = 'task.' || t.status
+        WHERE t.status IN ('completed', 'failed') AND e.id IS NULL
+        """,
+    ),
+    Check(
+        "{0} is {1}, but its event has no delivery",
+        """
+        SELECT t.id, t.status FROM generation_task t JOIN webhooks_event e ON e.task_id = t.id
+        LEFT JOIN webhooks_delivery d ON d.event_id = e.id
+        WHERE t.webhook_url <> '' AND d.id IS NULL
+        """,
+    ),
+)
+
+
+def audit() -> list[str]:
+    """A sentence for every task that does not agree with its money, its images or its events."""
+    return drift(TASKS + NEWS)
