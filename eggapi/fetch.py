@@ -25,6 +25,7 @@ from eggapi.http import (
     AddressRefused,
     BadStatus,
     HttpFailed,
+    NotSent,
     TooLarge,
     in_words,
     refuse_private,
@@ -41,7 +42,7 @@ def fetch(url: str, into: BinaryIO, *, cap: int, timeout: float, redirects: int 
     Every hop must pass `check_url` and lead to public addresses. `timeout` (seconds) is for all hops; a name
     look-up alone may outlast it, by what the system's resolver allows. `cap` is in decoded bytes. On failure
     `into` may hold a part.
-    Raises HttpFailed (AddressRefused, BadStatus, TooLarge).
+    Raises HttpFailed (AddressRefused, BadStatus, TooLarge); what writing raises is passed on.
     """
     with Watchdog(timeout) as watchdog, closing(GuardedAdapter()) as adapter:
         try:
@@ -49,7 +50,8 @@ def fetch(url: str, into: BinaryIO, *, cap: int, timeout: float, redirects: int 
                 check_url(url)
                 # The adapter alone: a Session would read the whole body of a redirect, and the environment.
                 request = requests.Request("GET", url, BROWSER).prepare()
-                with adapter.send(request, stream=True, timeout=watchdog.left()) as response:
+                # A second more than there is, so that it is always the watchdog that ends it.
+                with adapter.send(request, stream=True, timeout=watchdog.left() + 1) as response:
                     watchdog.check()
                     if response.status_code in REDIRECTS:
                         url = urljoin(url, response.headers.get("Location", ""))
@@ -61,7 +63,7 @@ def fetch(url: str, into: BinaryIO, *, cap: int, timeout: float, redirects: int 
                     return str(response.headers.get("Content-Type", ""))
         except BadUrl as error:
             raise AddressRefused from error
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
             raise HttpFailed("timed out" if watchdog.expired else in_words(error)) from error
     raise HttpFailed("too many redirects")
 
@@ -134,7 +136,10 @@ _watchdog: ContextVar[Watchdog] = ContextVar("watchdog")
 def dial(host: str, port: int) -> socket.socket:
     """Connect to one of the addresses that were checked: there is no second look-up to answer otherwise."""
     watchdog = _watchdog.get()
-    answers = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    try:
+        answers = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise NotSent("the host name was not found") from error
     refuse_private(host, port, [str(address[0]) for *_, address in answers])
     failure = OSError("no address")
     for family, kind, protocol, _, address in answers:
@@ -147,7 +152,7 @@ def dial(host: str, port: int) -> socket.socket:
         except OSError as error:
             sock.close()
             failure = error
-    raise failure
+    raise NotSent(in_words(failure)) from failure
 
 
 class GuardedHTTPConnection(HTTPConnection):

@@ -31,6 +31,7 @@ from yarl import URL
 from eggapi.addresses import dialable
 
 Policy = Literal["public", "operator"]
+Origin = tuple[str, int]  # host and port
 
 CONNECT_SECONDS = 10.0
 CHUNK = 16 * 1024
@@ -116,15 +117,15 @@ def in_words(error: Exception) -> str:
 
 @dataclass
 class Trip:
-    """One request on its way out: whom it is for, and whether it has a connection yet, or even one of its own."""
+    """One request on its way out: whose origins may be private, and whether it has a connection yet."""
 
-    host: str = ""
-    port: int = 0
+    home: Origin
+    target: Origin = ("", 0)
     connected: bool = False
     fresh: bool = False
 
 
-# The socket factory is told an address and nothing else; this tells it for whom.
+# The socket factory is told an address and nothing else; this tells it the rest.
 _trip: ContextVar[Trip] = ContextVar("trip")
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -136,16 +137,20 @@ class GuardedResolver(aiohttp.ThreadedResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         answers = await super().resolve(host, port, family)
-        refuse_private(host, port, [answer["host"] for answer in answers])
+        _guard((host, port), [answer["host"] for answer in answers])
         return answers
 
 
 def guarded_socket(addr_info: aiohttp.AddrInfoType) -> socket.socket:
     """Sees every address dialled, and alone sees the literal ones, which are never resolved."""
     family, kind, protocol, _, address = addr_info
-    trip = _trip.get()
-    refuse_private(trip.host, trip.port, [str(address[0])])
+    _guard(_trip.get().target, [str(address[0])])
     return socket.socket(family, kind, protocol)
+
+
+def _guard(target: Origin, addresses: list[str]) -> None:
+    if target != _trip.get().home:
+        refuse_private(*target, addresses)
 
 
 def open_session(policy: Policy, *, pooled: bool = False) -> aiohttp.ClientSession:
@@ -154,8 +159,10 @@ def open_session(policy: Policy, *, pooled: bool = False) -> aiohttp.ClientSessi
     "public" dials public addresses and the `host:port` pairs the operator admits: receivers of webhooks and
     result files. "operator" dials any address: upstreams an operator configured. Without `pooled` every request
     has a fresh connection, as paid ones must: a POST on a pooled connection the other side is just closing
-    cannot be told from one it took.
+    cannot be told from one it took. A pooled connection is not dialled again, so "public" cannot be pooled.
     """
+    if policy == "public" and pooled:
+        raise ValueError("only operator sessions may be pooled")
     guard: dict[str, Any] = {}
     if policy == "public":
         guard = {"resolver": GuardedResolver(), "socket_factory": guarded_socket, "use_dns_cache": False}
@@ -203,11 +210,9 @@ async def send(
 ) -> Reply:
     """Send one request, once, and read its reply, whatever the status; a redirect is a reply like any other.
 
-    The body is `json`, or `data` as it is (octet-stream unless `headers` say what).
-
-    `timeout` (seconds) bounds everything from the look-up to the last byte; `cap` (bytes) bounds the decoded
-    body: a larger one is TooLarge, or with `cut` is read no further. Of the bodies over 64 KiB at most 8 are
-    read at once.
+    The body is `json`, or `data` as it is (octet-stream unless `headers` say what). `timeout` (seconds)
+    bounds everything from the look-up to the last byte; `cap` (bytes) bounds the decoded body: a larger one is
+    TooLarge, or with `cut` is read no further. Of the bodies over 64 KiB at most 8 are read at once.
     Raises NotSent (AddressRefused) or Lost (TooLarge).
     """
     body = _body(json, data)
@@ -216,18 +221,26 @@ async def send(
 
 
 async def download(
-    session: aiohttp.ClientSession, url: str, into: BinaryIO, *, cap: int, timeout: float, redirects: int = 3
+    session: aiohttp.ClientSession,
+    url: str,
+    into: BinaryIO,
+    *,
+    home: str = "",
+    cap: int,
+    timeout: float,
+    redirects: int = 3,
 ) -> str:
     """Stream a file into `into` and return its content type as the server named it.
 
-    At most `redirects` hops are followed by hand, each dialled through the session's guard; `timeout` (seconds)
-    is for all of them, `cap` is in decoded bytes. On failure `into` may hold a part.
+    At most `redirects` hops are followed by hand, each dialled through the session's guard. `home` is the base URL
+    of the upstream that named the file: its host and port may be private where nobody else's may. `timeout`
+    (seconds) is for all hops, `cap` is in decoded bytes. On failure `into` may hold a part.
     Raises BadStatus, NotSent (AddressRefused) or Lost (TooLarge).
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout
     for _ in range(redirects + 1):
-        async with _exchange(session, "GET", url, deadline - clock(), headers=BROWSER) as response:
+        async with _exchange(session, "GET", url, deadline - clock(), home, headers=BROWSER) as response:
             if response.status in REDIRECTS:
                 url = _next_hop(url, response.headers)
                 continue
@@ -252,29 +265,40 @@ def _body(json: Any, data: bytes | aiohttp.FormData | None) -> aiohttp.Payload |
 
 @asynccontextmanager
 async def _exchange(
-    session: aiohttp.ClientSession, method: str, url: str, seconds: float, **request: Any
+    session: aiohttp.ClientSession, method: str, url: str, seconds: float, home: str = "", **request: Any
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """One request and the reading of its reply, within `seconds`; what goes wrong is NotSent or Lost."""
-    trip = Trip()
+    trip = Trip(home=_origin(URL(home)))
     token = _trip.set(trip)
     try:
         async with asyncio.timeout(seconds):
             target = _as_given(url)
-            trip.host, trip.port = target.raw_host or "", target.port or 0
+            trip.target = _origin(target)
             response = await session.request(method, target, allow_redirects=False, **request)
             try:
                 yield response
             finally:
-                response.close()  # a reply read to its end has given its connection back already
+                _hang_up(response)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise (Lost if trip.connected else NotSent)(in_words(error)) from error
     finally:
         _trip.reset(token)
 
 
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Without waiting for the other side to take what is still unsent. A reply read to its end has let go already."""
+    if response.connection and response.connection.transport:
+        response.connection.transport.abort()
+    response.close()
+
+
 def _as_given(url: str) -> URL:
     """Quoting a signed URL anew could break its signature; only what cannot stand in a request line is quoted."""
     return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+
+
+def _origin(url: URL) -> Origin:
+    return url.raw_host or "", url.port or 0
 
 
 def _next_hop(url: str, headers: Mapping[str, str]) -> str:

@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from eggapi.addresses import BadUrl, check_url, dialable, is_public
 
+pytestmark = pytest.mark.once  # no database in here
+
 PUBLIC = [
     "1.1.1.1",
     "8.8.8.8",

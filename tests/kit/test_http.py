@@ -7,6 +7,7 @@ import socket
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,6 +20,8 @@ from eggapi.fetch import _trusted, fetch
 from eggapi.http import AddressRefused, BadStatus, HttpFailed, Lost, NotSent, TooLarge, download, open_session, send
 from tests.kit.loopback import Authority, Loopback, reply, serving
 
+pytestmark = pytest.mark.once  # no database in here
+
 T = TypeVar("T")
 OK = reply(b"hello", Content_Type="text/plain")
 BYE = reply(b"moved", "302 Found", Location="/elsewhere")
@@ -28,8 +31,13 @@ def on_session(
     use: Callable[[aiohttp.ClientSession], Awaitable[T]], policy: http.Policy = "public", pooled: bool = False
 ) -> T:
     async def run() -> T:
-        async with open_session(policy, pooled=pooled) as session:
-            return await use(session)
+        try:
+            async with open_session(policy, pooled=pooled) as session:
+                return await use(session)
+        finally:
+            selector: Any = vars(asyncio.get_running_loop())["_selector"]
+            while len(selector.get_map()) > 1:  # TLS is still saying goodbye; the one left is the loop's own
+                await asyncio.sleep(0.001)
 
     return asyncio.run(run())
 
@@ -192,6 +200,26 @@ def test_an_operators_session_dials_any_address() -> None:
 
 
 @every_way
+def test_a_name_that_does_not_exist_is_told(get: Get) -> None:
+    with pytest.raises(NotSent, match="the host name was not found"):
+        get("https://nowhere.example/")
+
+
+def test_a_file_may_be_private_at_its_upstreams_own_address() -> None:
+    def at(url: str, home: str) -> bytes:
+        into = io.BytesIO()
+        on_session(lambda session: download(session, url, into, home=home, cap=99, timeout=5))
+        return into.getvalue()
+
+    with serving(OK) as stranger, serving(OK, reply(b"", "302 Found", Location=stranger.url)) as upstream:
+        assert at(upstream.url, home=f"{upstream.url}v1") == b"hello"
+        for url, home in [(upstream.url, upstream.url), (stranger.url, upstream.url), (upstream.url, stranger.url)]:
+            with pytest.raises(AddressRefused):
+                at(url, home)
+    assert (upstream.connections, stranger.connections) == (2, 0)
+
+
+@every_way
 def test_it_ignores_proxies_in_the_environment(get: Get, allow: Allow, monkeypatch: pytest.MonkeyPatch) -> None:
     with allow(serving(OK)) as server, serving(OK) as proxy:
         for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
@@ -251,6 +279,14 @@ def test_a_result_is_not_followed_from_https_to_http(authority: Authority, names
         with allow(away, "receiver.test") as server, pytest.raises(Lost, match="the redirect leads nowhere"):
             by_download(f"https://receiver.test:{server.port}/")
     assert target.connections == 0
+
+
+@pytest.mark.parametrize("url", ["http://1.1.1.1/", "https://1.1.1.1:8080/", "https://me@1.1.1.1/", "ftp://1.1.1.1/"])
+def test_a_customers_picture_requires_a_url_they_may_give_at_every_hop(url: str, allow: Allow) -> None:
+    with pytest.raises(AddressRefused):
+        by_fetch(url)
+    with allow(serving(reply(b"", "302 Found", Location=url))) as server, pytest.raises(AddressRefused):
+        by_fetch(server.url)
 
 
 @both_files
@@ -365,6 +401,16 @@ def test_the_cap_is_on_decoded_bytes(get: Get, allow: Allow) -> None:
     assert peak < 8 << 20
 
 
+class FullDisk(io.BytesIO):
+    def write(self, _: object) -> int:
+        raise OSError("no space left")
+
+
+def test_a_full_disk_is_no_fault_of_the_picture(allow: Allow) -> None:
+    with allow(serving(OK)) as server, pytest.raises(OSError, match="no space left"):
+        fetch(server.url, FullDisk(), cap=99, timeout=5)
+
+
 @every_way
 def test_a_body_encoded_unasked_is_decoded(get: Get, allow: Allow) -> None:
     with allow(serving(reply(gzip.compress(b"hello"), Content_Encoding="gzip"))) as server:
@@ -430,16 +476,33 @@ def test_what_cannot_be_dialled_is_not_sent(url: str) -> None:
         post(url)
 
 
-def test_a_port_that_never_answers_is_not_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        waiting = [socket.socket() for _ in range(3)]
-        for line in waiting:
-            line.setblocking(False)
-            line.connect_ex(full.getsockname())
-        with pytest.raises(NotSent, match="timed out"):
-            post(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=0.5)
+@contextmanager
+def crowding(full: socket.socket) -> Iterator[None]:
+    """Fills the queue of a listener that accepts nobody, so that the next connect gets no answer."""
+    waiting = [socket.socket() for _ in range(3)]
+    for line in waiting:
+        line.setblocking(False)
+        line.connect_ex(full.getsockname())
+    try:
+        yield
+    finally:
         for line in waiting:
             line.close()
+
+
+def test_a_port_that_never_answers_is_not_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+        with crowding(full), pytest.raises(NotSent, match="timed out"):
+            post(url, timeout=0.5)
+
+
+def test_a_file_on_a_port_that_never_answers_is_given_up(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        host, port = full.getsockname()
+        settings.EGGAPI_PRIVATE_HOSTS_ALLOWED = frozenset({f"{host}:{port}"})
+        with crowding(full), pytest.raises(NotSent, match="timed out"):
+            by_fetch(f"http://{host}:{port}/", timeout=0.5)
 
 
 def test_a_connect_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -575,10 +638,14 @@ def test_a_reply_before_the_request_was_read_counts() -> None:
         line.sendall(reply(b"busy", "429 Busy"))
         server.closing.wait()
 
+    async def ask(session: aiohttp.ClientSession) -> http.Reply:
+        answer = await send(session, "POST", server.url, data=bytes(8 << 20), cap=99, timeout=3)
+        server.closing.set()
+        await asyncio.sleep(0.2)  # what was not sent keeps the socket open until the other side is gone
+        return answer
+
     with Loopback(talk) as server:
-        answer = on_session(
-            lambda session: send(session, "POST", server.url, data=bytes(8 << 20), cap=99, timeout=3), "operator"
-        )
+        answer = on_session(ask, "operator")
     assert (answer.status, answer.body) == (429, b"busy")
 
 
@@ -634,6 +701,11 @@ def test_a_pooled_connection_that_was_dropped_is_lost_for_a_post_and_tried_again
     with Loopback(talk) as server:
         on_session(twice, "operator", True)
     assert [head.split()[0] for head in server.heads] == ["GET", "GET", "GET", "POST"]
+
+
+def test_a_public_session_dials_every_time() -> None:
+    with pytest.raises(ValueError):
+        open_session("public", pooled=True)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
