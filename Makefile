@@ -29,4 +29,4 @@ bench: ## measure speed on PostgreSQL and Redis against a yardstick of the same 
 
 clean: ## remove what the targets above made, but no data
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find accounts bench billing eggapi generation tests webhooks -name __pycache__ -prune -exec rm -rf {} +
+	find . \( -path ./.git -o -path ./var \) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
