@@ -188,7 +188,13 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
-        "pool": {"min_size": 1, "max_size": number("EGGAPI_POOL", EGGAPI_THREADS + 4, least=2), "timeout": 3},
+        "pool": {
+            "min_size": 1,
+            "max_size": number("EGGAPI_POOL", EGGAPI_THREADS + 4, least=2),
+            "timeout": 3,
+            # It tries again at once for whoever asks after that; by default it doubles its pauses for five minutes.
+            "reconnect_timeout": 2,
+        },
         "server_side_binding": True,
         "prepare_threshold": 1,
         "connect_timeout": 3,
