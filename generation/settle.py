@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db.models import F
+from django.db.models.functions import Coalesce
 
 from billing import ledger, usage
 from billing.ledger import Closing
@@ -78,6 +79,7 @@ def _move(ending: Ending, now: datetime) -> Ending | None:
         ended=ending.ended,
         error="" if completed else ending.error[:300],
         cost=ending.captured,
+        started_at=Coalesce(F("started_at"), now) if ending.fenced else F("started_at"),
         completed_at=now,
         expires_at=ending.task.expires_at,
         next_run_at=None,
