@@ -62,11 +62,12 @@ NEWS = (
         """,
     ),
     Check(
-        "{0} is {1}, but its event has no delivery",
+        "{0} is {1}, but nobody is told",
         """
-        SELECT t.id, t.status FROM generation_task t JOIN webhooks_event e ON e.task_id = t.id
-        LEFT JOIN webhooks_delivery d ON d.event_id = e.id
-        WHERE t.webhook_url <> '' AND d.id IS NULL
+        SELECT t.id, t.status FROM generation_task t
+        WHERE t.status IN ('completed', 'failed') AND t.webhook_url <> '' AND NOT EXISTS (
+            SELECT 1 FROM webhooks_event e JOIN webhooks_delivery d ON d.event_id = e.id WHERE e.task_id = t.id
+        )
         """,
     ),
 )
