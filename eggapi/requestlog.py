@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from django.db import Error as DatabaseError
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter
+from psycopg_pool import PoolTimeout
 
 from eggapi.ids import random_text
 
@@ -27,6 +28,8 @@ SECRET = re.compile(
     # one-time links: to sign in, to choose a password, to confirm an address
     r"|(?:(?<=/start/)|(?<=/reset/key/)|(?<=/confirm-email/))[^/\s\"]+"
 )
+# Whose exceptions speak of the system, not of what somebody sent.
+DISCREET = {"accounts", "billing", "eggapi", "generation", "webhooks", "botocore", "kombu", "redis"}
 OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -51,10 +54,18 @@ class JSONFormatter(logging.Formatter):
 
 
 def describe(error: BaseException, trace: TracebackType | None) -> dict[str, Any]:
-    """Type, place and, unless it came from the database, message: a database quotes whole rows in its errors."""
+    """Type, message where it cannot quote a customer, and place."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-12:]]
-    message = "" if isinstance(error, DatabaseError) else str(error)[:300]
-    return {"type": type(error).__name__, "message": message, "frames": frames}
+    return {"type": type(error).__name__, "message": _message(error)[:300], "frames": frames}
+
+
+def _message(error: BaseException) -> str:
+    """A ValueError or a KeyError holds the value at fault, and a database quotes whole rows."""
+    if isinstance(error, (OperationalError, PoolTimeout)):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or ""
+    return str(error) if type(error).__module__.partition(".")[0] in DISCREET else ""
 
 
 class RequestLog:
