@@ -143,7 +143,7 @@ def as_api_error(exception: BaseException) -> errors.ApiError:
     return errors.InternalError()
 
 
-def error_body(error: errors.ApiError, request: HttpRequest) -> dict[str, Any]:
+def error_body(error: errors.ApiError, request: HttpRequest | None) -> dict[str, Any]:
     """{"code", "message", "fields"?, "request_id", "docs_url"}"""
     fields = {"fields": error.fields} if error.fields else {}
     return {

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +33,16 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
         os.fchmod(file.fileno(), mode)
         file.write(text)
     draft.replace(path)
+
+
+@contextmanager
+def vanishing(path: Path) -> Iterator[None]:
+    """Removes what an earlier process left of a file, and in the end what this one made of it."""
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def shown(path: Path) -> str:

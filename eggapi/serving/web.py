@@ -1,13 +1,22 @@
 """The web server of the embedded mode: waitress, with an end that loses no answer."""
 
+import logging
 import socket
 import time
+from http import HTTPStatus
 
+import orjson
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, create_server
+from waitress.task import ErrorTask
+
+from eggapi import envelope, errors
+from eggapi.ids import random_text
+
+log = logging.getLogger("eggapi.request")
 
 LARGEST_REQUEST = 32 * 1024 * 1024  # a dialect's pictures come inside the JSON; /v1 itself stops at 1 MiB
 BACKLOG = 1024
@@ -37,6 +46,25 @@ def local_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class RefusalTask(ErrorTask):
+    """What waitress will not read (broken HTTP, too much of it) is answered in the envelope too."""
+
+    def execute(self) -> None:
+        error = errors.PayloadTooLarge() if self.request.error.code == 413 else errors.BadRequest()
+        request_id = f"req_{random_text(20)}"
+        log.info("request", extra={"request_id": request_id, "status": error.status})
+        body = orjson.dumps({"data": None, "error": envelope.error_body(error, None) | {"request_id": request_id}})
+        self.status = f"{error.status} {HTTPStatus(error.status).phrase}"
+        self.response_headers += [("Content-Type", "application/json"), ("X-Request-Id", request_id)]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Channel(HTTPChannel):
+    error_task_class = RefusalTask
+
+
 class WebServer:
     """`run` serves until `stop` is called (by a signal handler, or another thread), then gives the last answers."""
 
@@ -54,6 +82,7 @@ class WebServer:
             ident=None,
             clear_untrusted_proxy_headers=False,
         )
+        self._waitress.channel_class = Channel
 
     def run(self) -> None:
         while not self.stopping:

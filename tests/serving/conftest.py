@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,17 @@ def install(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
             installation.kill()
 
 
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with all its tables, and nothing in them."""
+    home = tmp_path_factory.mktemp("empty") / "home"
+    assert Installation(home).manage("migrate").returncode == 0
+    return home
+
+
 @pytest.fixture
-def egg(install: Callable[..., Installation]) -> Installation:
-    """One installation, not started yet."""
-    return install()
+def egg(install: Callable[..., Installation], empty_home: Path) -> Installation:
+    """One installation on SQLite, migrated but not started yet."""
+    egg = install()
+    shutil.copytree(empty_home, egg.home)
+    return egg

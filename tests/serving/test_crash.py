@@ -24,10 +24,10 @@ def test_tasks_in_flight_survive_a_kill_and_are_bought_once(egg: Installation) -
     assert audit.returncode == 0, audit.stdout
 
 
-def test_tasks_survive_a_stop(egg: Installation) -> None:
+def test_tasks_survive_ctrl_c(egg: Installation) -> None:
     egg.start()
     tasks = egg.post_tasks(20, "sandbox:slow=3 bridge")
-    assert egg.stop() == 0
+    assert egg.signal(signal.SIGINT) == 0
     egg.start()
     ended = egg.wait_until_ended(tasks)
     assert Counter(ended.values()) == {"completed": 20}
@@ -43,8 +43,3 @@ def test_300_tasks_at_once_all_complete(egg: Installation) -> None:
     assert egg.stop() == 0
     assert "database is locked" not in egg.log
     assert '"level": "error"' not in egg.log
-
-
-def test_ctrl_c_is_a_clean_stop(egg: Installation) -> None:
-    egg.start()
-    assert egg.signal(signal.SIGINT) == 0

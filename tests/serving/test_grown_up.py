@@ -46,7 +46,7 @@ def test_it_works_and_comes_back_from_a_backup(
     done = egg.post_tasks(3, "castle")
     assert Counter(egg.wait_until_ended(done).values()) == {"completed": 3}
     bought = egg.post_tasks(2, "sandbox:slow=8 castle")
-    egg.wait_for(lambda: set(bought) <= egg.purchases().keys())
+    egg.wait_for(lambda: set(egg.statuses(bought).values()) == {"processing"})
     backup = egg.manage("backup", str(tmp_path / "backup"))
     assert (backup.returncode, backup.stderr) == (0, "")
     assert egg.stop() == 0

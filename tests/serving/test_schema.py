@@ -36,7 +36,6 @@ def test_it_recognises_another_schema(alteration: str) -> None:
 @pytest.mark.once
 @pytest.mark.parametrize("alteration", [ALTERATIONS[0], ALTERATIONS[-1]])
 def test_a_sqlite_database_of_another_schema_is_kept_and_replaced(egg: Installation, alteration: str) -> None:
-    egg.manage("migrate")
     with closing(sqlite3.connect(egg.home / "eggapi.sqlite3")) as database:
         database.execute("INSERT INTO accounts_account (name, created_at) VALUES ('old', '2026-01-01')")
         database.execute(alteration)
@@ -51,7 +50,6 @@ def test_a_sqlite_database_of_another_schema_is_kept_and_replaced(egg: Installat
 
 @pytest.mark.once
 def test_it_says_when_the_file_is_no_database(egg: Installation) -> None:
-    egg.home.mkdir()
     (egg.home / "eggapi.sqlite3").write_text("once upon a time " * 500)
     refused = egg.manage("serve")
     assert (refused.returncode, refused.stderr) == (1, "The database cannot be used: file is not a database\n")

@@ -1,10 +1,14 @@
 """`manage.py serve` as its user meets it: a process, a folder, a port."""
 
+import json
 import re
 import socket
+import sqlite3
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import HTTPCookieProcessor, build_opener
@@ -18,14 +22,22 @@ pytestmark = pytest.mark.once
 Install = Callable[..., Installation]
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One that runs, for whoever only asks it something."""
+    served = Installation(tmp_path_factory.mktemp("served") / "home").start()
+    yield served
+    assert served.stop() == 0
+
+
 def lines(egg: Installation) -> dict[str, str]:
     """What was printed, by its first words."""
     matches = re.findall(r"^(\S+(?: \S+)*?)  +(\S.*)$", egg.printed.read_text(), re.M)
     return dict(matches)
 
 
-def test_it_works(egg: Installation) -> None:
-    egg.start()
+def test_it_works(install: Install) -> None:
+    egg = install().start()
     assert egg.url == f"http://127.0.0.1:{egg.port}"
     assert stat.S_IMODE((egg.home / "demo.key").stat().st_mode) == 0o600
     egg.wait_for(lambda: "First picture" in lines(egg))
@@ -118,12 +130,34 @@ def test_a_public_address_that_leads_nowhere_yet_costs_no_picture(install: Insta
 
 
 def test_it_serves_on_without_a_first_picture(egg: Installation) -> None:
-    egg.manage("migrate")
-    assert egg.manage("credit", "demo@example.com", "-100", "--mode", "test", "--reason", "spent").returncode == 0
+    with closing(sqlite3.connect(egg.home / "eggapi.sqlite3")) as database, database:
+        database.execute("INSERT INTO generation_imagemodel VALUES (1, 'other', 'A model of ours.', '[\"1k\"]', FALSE)")
     egg.start()
     egg.wait_for(lambda: "First picture" in lines(egg))
-    assert lines(egg)["First picture"].startswith("could not be made (the server answered 403")
+    assert lines(egg)["First picture"].startswith("could not be made (the server answered 400")
     assert egg.is_ready()
+
+
+@pytest.mark.parametrize(
+    ("request_text", "refusal"),
+    [
+        (b"POST /v1/generate HTTP/1.1\r\nHost: egg\r\nContent-Length: 99999999\r\n\r\n", (413, "PAYLOAD_TOO_LARGE")),
+        (b"GET / HTTP/1.1\r\nHost: egg\r\nX-Long: " + b"x" * 300_000 + b"\r\n\r\n", (400, "BAD_REQUEST")),
+        (b"HELLO\r\n\r\n", (400, "BAD_REQUEST")),
+    ],
+    ids=["huge body", "huge header", "no HTTP"],
+)
+def test_what_cannot_be_read_is_answered_in_the_envelope(
+    served: Installation, request_text: bytes, refusal: tuple[int, str]
+) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as caller:
+        caller.sendall(request_text)
+        reply = HTTPResponse(caller)
+        reply.begin()
+        body = json.load(reply)
+    assert (reply.status, body["error"]["code"]) == refusal
+    assert body["error"]["request_id"] == reply.headers["X-Request-Id"]
+    assert "Server" not in reply.headers
 
 
 def test_log_keeps_no_secret(egg: Installation) -> None:

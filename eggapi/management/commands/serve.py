@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import resource
 import signal
 import sys
 import threading
@@ -37,15 +38,13 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         os.umask(0o077)
+        _open_many_files()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))
         folder = settings.EGGAPI_HOME
         try:
-            with home.lock(folder):
-                try:
-                    self._serve(folder)
-                finally:
-                    (folder / "url").unlink(missing_ok=True)
+            with home.lock(folder), home.vanishing(folder / "url"):
+                self._serve(folder)
         except (home.InUse, web.PortTaken, schema.Unusable) as fault:
             raise CommandError(str(fault)) from fault
 
@@ -97,6 +96,12 @@ class Command(OperatorCommand):
     def _say(self, what: str, text: str) -> None:
         self.stdout.write(f"{what:<14} {text}")
         self.stdout.flush()
+
+
+def _open_many_files() -> None:
+    """A thousand clients and as many upstream calls are a few thousand sockets."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _parts() -> list[str]:
