@@ -4,6 +4,33 @@ import django.db.models.deletion
 import eggapi.money
 from django.db import migrations, models
 
+APPEND_ONLY = {
+    "postgresql": [
+        """
+        CREATE FUNCTION billing_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'a ledger entry is never changed' USING ERRCODE = 'integrity_constraint_violation';
+        END $$
+        """,
+        """
+        CREATE TRIGGER billing_ledgerentry_is_append_only BEFORE UPDATE OR DELETE ON billing_ledgerentry
+        FOR EACH ROW EXECUTE FUNCTION billing_refuse_change()
+        """,
+    ],
+    # DELETE stays possible here: it is the only way to empty a table.
+    "sqlite": [
+        """
+        CREATE TRIGGER billing_ledgerentry_is_append_only BEFORE UPDATE ON billing_ledgerentry
+        BEGIN SELECT RAISE(ABORT, 'a ledger entry is never changed'); END
+        """,
+    ],
+}
+
+
+def make_append_only(apps, schema_editor):
+    for sql in APPEND_ONLY[schema_editor.connection.vendor]:
+        schema_editor.execute(sql)
+
 
 class Migration(migrations.Migration):
 
@@ -128,4 +155,5 @@ class Migration(migrations.Migration):
             model_name='hold',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('captured__gt', 0), ('state', 'captured')), models.Q(('captured', 0), ('state__in', ['open', 'released'])), _connector='OR'), name='captured_fits_hold_state'),
         ),
+        migrations.RunPython(make_append_only),
     ]
