@@ -8,6 +8,8 @@ from django.db.models import F, Q
 from accounts.models import Account, ApiKey, Mode
 from eggapi.money import UsdField, usd
 
+LONGEST_REASON = 200
+
 
 class WalletQuerySet(models.QuerySet):
     def covering(self, amount: int) -> "WalletQuerySet":
@@ -109,7 +111,7 @@ class LedgerEntry(models.Model):
     counterpart = models.CharField(max_length=10, choices=Counterpart.choices)
     amount = UsdField()
     task_id = models.CharField(max_length=28, blank=True)
-    reason = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=LONGEST_REASON, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
