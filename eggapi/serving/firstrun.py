@@ -18,8 +18,9 @@ from eggapi.serving import home
 KEY_NAME = "demo"
 PICTURE = {
     "model": "nanobanana",
-    "prompt": "A red lighthouse above a calm sea at sunset, golden light on the water",
+    "prompt": "A sailing boat under a full moon and stars, night sea",
     "aspect_ratio": "16:9",
+    "seed": 7,
 }
 PICTURE_SECONDS = 60.0
 POLL_SECONDS = 0.25
@@ -35,7 +36,7 @@ def first_account(email: str) -> tuple[User, Account]:
     """The account of `email` with all that comes with one. In the embedded mode its owner becomes the operator if
     there is none."""
     account = opening.account_of(email)
-    user = User.objects.get(email=email.strip().lower())
+    user = User.objects.get(email=email)
     if settings.EGGAPI_EMBEDDED and not User.objects.filter(is_superuser=True).exists():
         User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
         user.refresh_from_db()

@@ -84,7 +84,13 @@ def test_it_rejects_a_port_that_is_taken(egg: Installation) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", [{"PORT": "web"}, {"DATABASE_URL": "mysql://a/b"}, {"REDIS_URL": "redis://127.0.0.1:1"}]
+    "variable",
+    [
+        {"PORT": "web"},
+        {"DATABASE_URL": "mysql://a/b"},
+        {"REDIS_URL": "redis://127.0.0.1:1"},
+        {"EGGAPI_HOME": "/dev/null"},
+    ],
 )
 def test_it_says_which_variable_to_set(install: Install, variable: dict[str, str]) -> None:
     refused = install(**variable).manage("serve")

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from accounts import links
-from eggapi.command import OperatorCommand
+from eggapi.command import OperatorCommand, email_address
 from eggapi.doorbell import ring
 from eggapi.serving import firstrun, home, schema, web
 from eggapi.serving.firstrun import Newcomer, NoPicture
@@ -61,7 +61,7 @@ class Command(OperatorCommand):
         catalog.seed()
         if settings.EGGAPI_EMBEDDED:
             _forget_last_run()
-        user, account = firstrun.first_account(settings.EGGAPI_INIT_EMAIL)
+        user, account = firstrun.first_account(email_address(settings.EGGAPI_INIT_EMAIL))
         key = firstrun.demo_key(account, folder / "demo.key")
         home.write(folder / "url", f"{settings.EGGAPI_LOCAL_URL}\n")
         server = WebServer(listener)
