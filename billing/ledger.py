@@ -98,8 +98,13 @@ def reserve(promises: Sequence[Promise]) -> list[Promise]:
 
 
 def _take(wallet_id: int, amount: int, tasks: int) -> bool:
-    covered = Wallet.objects.filter(pk=wallet_id).covering(amount)
-    return bool(covered.update(held=F("held") + usd(amount), task_count=F("task_count") + tasks))
+    """The hold itself. Hand-written because the ORM takes five times as long to say it, on the hottest path."""
+    sql = (
+        "UPDATE billing_wallet SET held = held + %s, task_count = task_count + %s WHERE id = %s AND posted - held >= %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [amount, tasks, wallet_id, amount])
+        return bool(cursor.rowcount)
 
 
 def unreserve(promise: Promise) -> None:

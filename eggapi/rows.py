@@ -1,23 +1,22 @@
-"""Inserting rows without the price of the ORM, for rows whose primary key is known before.
-
-It writes what `bulk_create` would write, at a tenth of the time.
-"""
+"""Writing many rows at a time without the price of the ORM: a tenth of the time of what it would do."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, models
 
 from eggapi.money import UsdField
 
 Adapt = Callable[[Any], Any]
+T = TypeVar("T")
 
 LONGEST = 16  # SQLite takes at most 999 values in a statement, and a task has forty
 
 
 def insert(rows: Iterable[models.Model]) -> None:
-    """Rows of one model, with every column set; in the caller's transaction."""
+    """Rows of one model, with every column set and any primary key made by the database not read back."""
     rows = list(rows)
     if not rows:
         return
@@ -28,7 +27,7 @@ def insert(rows: Iterable[models.Model]) -> None:
             cursor.execute(insertion + ", ".join([row_of_marks] * len(part)), values)
 
 
-def _parts(rows: list[models.Model]) -> Iterator[list[models.Model]]:
+def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     """Lengths are powers of two, so that few statements are prepared whatever the batches' sizes."""
     start = 0
     while start < len(rows):
@@ -69,3 +68,46 @@ def _adapter(field: models.Field) -> Adapt | None:
         case models.JSONField():
             return lambda value: ops.adapt_json_value(value, None)
     return None
+
+
+def update(
+    model: type[models.Model],
+    columns: Sequence[str],
+    new: Sequence[Sequence[Any]],
+    sql: str,
+    common: Sequence[Any] = (),
+) -> set[Any]:
+    """A guarded update of many rows, each with values of its own; returns the keys of the rows it changed.
+
+    `new` holds per row its key and the values of `columns`, which `sql` ("SET ... FROM new WHERE ...")
+    calls new.COLUMN; the row is called old. `common` are the values of the %s in `sql`; moments among them
+    go through `moment`. PostgreSQL takes a column of `new` for text unless all its values are numbers.
+    """
+    table, key = connection.ops.quote_name(model._meta.db_table), model._meta.pk.column
+    marks = f"({', '.join(['%s'] * (len(columns) + 1))})"
+    changed = set()
+    with connection.cursor() as cursor:
+        for part in _parts(new):
+            values = ", ".join([marks] * len(part))
+            cursor.execute(
+                f"WITH new (key, {', '.join(columns)}) AS (VALUES {values})"
+                f" UPDATE {table} AS old {sql} AND old.{key} = new.key RETURNING {key}",  # SQLite knows no alias there
+                [value for row in part for value in row] + list(common),
+            )
+            changed |= {key for (key,) in cursor.fetchall()}
+    return changed
+
+
+def moment(value: datetime | None) -> Any:
+    """A time as the database takes it in hand-written SQL."""
+    return value and connection.ops.adapt_datetimefield_value(value)
+
+
+def text(value: datetime) -> str:
+    """A time as a value of `new`, to be read with `as_moment`."""
+    return str(moment(value))
+
+
+def as_moment(column: str) -> str:
+    """SQL for a time that was passed as `text`."""
+    return f"CAST({column} AS timestamptz)" if connection.vendor == "postgresql" else column

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F
-from django.db.models.functions import Coalesce
-
 from eggapi import clock, rows
 from eggapi.ids import random_text
 from generation import catalog
 from generation.catalog import RouteEntry
-from generation.models import LEASE, UNFINISHED, Attempt, Purchase, Status, Task
+from generation.models import LEASE, Attempt, Purchase, Task
 from generation.providers.base import Outcome
 
 LEAST_LEASE = timedelta(seconds=30)
@@ -95,32 +92,31 @@ def _again_at(before: Sequence[Attempt]) -> datetime | None:
 def open_next(searches: list[Search]) -> list[Attempt | Wait | Exhausted | Gone]:
     """Chooses a route for each task and writes the attempt with its purchases, before any socket opens."""
     now = clock.now()
-    found = [_find(search, now) for search in searches]
+    chosen = [choose(search.task, search.attempts, now) for search in searches]
+    buyers = [search.task for search, route in zip(searches, chosen, strict=True) if isinstance(route, RouteEntry)]
+    kept = _keep(buyers, now)
+    found: list[Attempt | Wait | Exhausted | Gone] = []
+    for search, route in zip(searches, chosen, strict=True):
+        if not isinstance(route, RouteEntry):
+            found.append(route)
+        else:
+            found.append(_attempt(search, route, now) if search.task.id in kept else Gone())
     attempts = [attempt for attempt in found if isinstance(attempt, Attempt)]
     rows.insert(attempts)
     rows.insert(purchase for attempt in attempts for purchase in attempt.bought)
     return found
 
 
-def _find(search: Search, now: datetime) -> Attempt | Wait | Exhausted | Gone:
-    chosen = choose(search.task, search.attempts, now)
-    if not isinstance(chosen, RouteEntry):
-        return chosen
-    return _attempt(search, chosen, now) if _keep(search.task, now) else Gone()
-
-
-def _keep(task: Task, now: datetime) -> bool:
-    """Checks the lease for the last time before money is spent, and marks the task as being worked on."""
-    ours = Task.objects.filter(
-        pk=task.pk, lease_token=task.lease_token, lease_until__gte=now + LEAST_LEASE, status__in=UNFINISHED
-    )
-    return bool(
-        ours.update(
-            status=Status.PROCESSING,
-            started_at=Coalesce(F("started_at"), now),
-            lease_until=now + LEASE,
-            claims_without_progress=0,
-        )
+def _keep(tasks: Sequence[Task], now: datetime) -> set[str]:
+    """Checks the leases for the last time before money is spent, and marks the tasks as being worked on."""
+    return rows.update(
+        Task,
+        ("token",),
+        [(task.id, task.lease_token) for task in tasks],
+        "SET status = 'processing', started_at = COALESCE(old.started_at, %s), lease_until = %s,"
+        " claims_without_progress = 0 FROM new WHERE old.status IN ('pending', 'processing')"
+        " AND old.lease_token = new.token AND old.lease_until >= %s",
+        [rows.moment(now), rows.moment(now + LEASE), rows.moment(now + LEAST_LEASE)],
     )
 
 

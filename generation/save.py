@@ -8,8 +8,10 @@ import orjson
 from django.db import connection
 from django.db.models import F
 
-from eggapi import clock
-from generation.models import LEASE, PAID, UNFINISHED, Attempt, Purchase, Task
+from eggapi import clock, rows
+from generation.models import LEASE, PAID, Attempt, Purchase, Task
+
+OURS = "old.status IN ('pending', 'processing') AND old.lease_token = new.token"
 
 
 @dataclass(slots=True)
@@ -32,16 +34,17 @@ def purchase(batch: list[Progress]) -> list[bool]:
 def pause(batch: list[Progress]) -> list[bool]:
     """Saves purchases, gives the lease back and sets the time of the next step, never past the deadline."""
     now = clock.now()
-    done = []
-    for progress in batch:
-        task = progress.task
-        next_run_at = min(now + timedelta(seconds=progress.seconds), task.deadline_at)
-        ours = Task.objects.filter(pk=task.pk, lease_token=task.lease_token, status__in=UNFINISHED)
-        done.append(bool(ours.update(next_run_at=next_run_at, lease_until=None, claims_without_progress=0)))
-    saved = [progress for progress, ok in zip(batch, done, strict=True) if ok]
-    write([p for progress in saved for p in progress.purchases])
-    _write_late([progress for progress, ok in zip(batch, done, strict=True) if not ok])
-    return done
+    due = {p.task.id: min(now + timedelta(seconds=p.seconds), p.task.deadline_at) for p in batch}
+    in_time = rows.update(
+        Task,
+        ("token", "due"),
+        [(p.task.id, p.task.lease_token, rows.text(due[p.task.id])) for p in batch],
+        f"SET next_run_at = {rows.as_moment('new.due')}, lease_until = NULL, claims_without_progress = 0"
+        f" FROM new WHERE {OURS}",
+    )
+    write([purchase for p in batch if p.task.id in in_time for purchase in p.purchases])
+    _write_late([p for p in batch if p.task.id not in in_time])
+    return [p.task.id in in_time for p in batch]
 
 
 def end_attempt(batch: list[Progress]) -> list[bool]:
@@ -62,14 +65,13 @@ def end_attempt(batch: list[Progress]) -> list[bool]:
 
 def _held(batch: Sequence[Progress]) -> set[str]:
     """The tasks whose lease is still ours, renewed."""
-    until = clock.now() + LEASE
-    held = set()
-    for progress in batch:
-        task = progress.task
-        ours = Task.objects.filter(pk=task.pk, lease_token=task.lease_token, status__in=UNFINISHED)
-        if ours.update(lease_until=until, claims_without_progress=0):
-            held.add(task.id)
-    return held
+    return rows.update(
+        Task,
+        ("token",),
+        [(progress.task.id, progress.task.lease_token) for progress in batch],
+        f"SET lease_until = %s, claims_without_progress = 0 FROM new WHERE {OURS}",
+        [rows.moment(clock.now() + LEASE)],
+    )
 
 
 def _write_late(batch: Sequence[Progress]) -> None:
@@ -88,14 +90,14 @@ def write(purchases: Sequence[Purchase]) -> None:
         "UPDATE generation_purchase SET state = %s, outcome = %s, message = %s, upstream_id = %s, polls = %s,"
         " cost = %s, leak = %s, images = %s, give_up_at = %s WHERE client_ref = %s"
     )
-    rows = [
+    values = [
         (
             *(p.state, p.outcome, p.message, p.upstream_id, p.polls, p.cost, p.leak, orjson.dumps(p.images).decode()),
-            p.give_up_at and connection.ops.adapt_datetimefield_value(p.give_up_at),
+            rows.moment(p.give_up_at),
             p.pk,
         )
         for p in purchases
     ]
-    if rows:
+    if values:
         with connection.cursor() as cursor:
-            cursor.executemany(sql, rows)
+            cursor.executemany(sql, values)

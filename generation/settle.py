@@ -8,18 +8,19 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db.models import F
-from django.db.models.functions import Coalesce
 
 from billing import ledger, usage
 from billing.ledger import Closing
 from billing.models import UsageRecord
 from eggapi import clock, envelope, money, rows
 from generation import save, storage
-from generation.models import PAID, UNFINISHED, Attempt, Output, Purchase, Status, Task
+from generation.models import PAID, Attempt, Output, Purchase, Status, Task
 from generation.storage import Picture
 from webhooks import events
 from webhooks.events import NewEvent
 from webhooks.models import Event
+
+ANY_TOKEN = -1
 
 
 @dataclass(slots=True)
@@ -53,8 +54,8 @@ def settle(endings: list[Ending]) -> list[bool]:
     Locks in the order task, hold, daily usage, wallet, each kind by id.
     """
     now = clock.now()
-    won = [_move(ending, now) for ending in sorted(endings, key=lambda ending: ending.task.id)]
-    ours = [ending for ending in won if ending]
+    won = _move(endings, now)
+    ours = [ending for ending in endings if ending.task.id in won]
     _end_attempts(ours, now)
     usage_of = [ending for ending in ours if ending.units]
     places = ledger.close([Closing(ending.task.id, ending.captured) for ending in ours], now) if ours else {}
@@ -63,29 +64,34 @@ def settle(endings: list[Ending]) -> list[bool]:
         Output(task_id=ending.task.id, **picture.as_json()) for ending in usage_of for picture in ending.pictures
     )
     events.publish([_event(ending, places[ending.task.id], now) for ending in ours], now)
-    ids = {ending.task.id for ending in ours}
-    return [ending.task.id in ids for ending in endings]
+    return [ending.task.id in won for ending in endings]
 
 
-def _move(ending: Ending, now: datetime) -> Ending | None:
-    """The guarded step into a terminal state: whoever changes the row settles the task, nobody else."""
-    row = Task.objects.filter(pk=ending.task.pk, status__in=UNFINISHED)
-    if ending.fenced:
-        row = row.filter(lease_token=ending.task.lease_token)
-    completed = bool(ending.units)
-    ending.task.expires_at = now + timedelta(days=settings.EGGAPI_RETENTION_DAYS) if completed else None
-    changed = row.update(
-        status=Status.COMPLETED if completed else Status.FAILED,
-        ended=ending.ended,
-        error="" if completed else ending.error[:300],
-        cost=ending.captured,
-        started_at=Coalesce(F("started_at"), now) if ending.fenced else F("started_at"),
-        completed_at=now,
-        expires_at=ending.task.expires_at,
-        next_run_at=None,
-        lease_until=None,
+def _move(endings: Sequence[Ending], now: datetime) -> set[str]:
+    """The guarded step into a terminal state: who changes the row settles the task, nobody else."""
+    expires_at = now + timedelta(days=settings.EGGAPI_RETENTION_DAYS)
+    for ending in endings:
+        ending.task.expires_at = expires_at if ending.units else None
+    return rows.update(
+        Task,
+        ("token", "status", "ended", "error", "units"),
+        [
+            (
+                ending.task.id,
+                ending.task.lease_token if ending.fenced else ANY_TOKEN,
+                Status.COMPLETED.value if ending.units else Status.FAILED.value,
+                str(ending.ended),
+                "" if ending.units else ending.error[:300],
+                ending.units,
+            )
+            for ending in endings
+        ],
+        "SET status = new.status, ended = new.ended, error = new.error, cost = old.unit_price * new.units,"
+        " started_at = COALESCE(old.started_at, %s), completed_at = %s,"
+        " expires_at = CASE WHEN new.units > 0 THEN %s END, next_run_at = NULL, lease_until = NULL"
+        " FROM new WHERE old.status IN ('pending', 'processing') AND new.token IN (old.lease_token, -1)",
+        [rows.moment(now), rows.moment(now), rows.moment(expires_at)],
     )
-    return ending if changed else None
 
 
 def _end_attempts(endings: Sequence[Ending], now: datetime) -> None:
