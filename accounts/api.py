@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NoReturn
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts import limits
+from accounts import limits, openapi  # noqa: F401 - says how callers authenticate
 from accounts.caller import Caller, caller_of
 from accounts.limits import READS, SUBMITS
 from eggapi.errors import Unauthorized

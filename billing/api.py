@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import V1View
+from billing import openapi
 from billing.models import DailyUsage, UsageRecord, Wallet
 from billing.serializers import balance_body, summary_body, usage_body
 from eggapi import pagination
@@ -17,6 +18,7 @@ class UsageList(V1View):
     10,000. Errors: 400 VALIDATION_ERROR.
     """
 
+    @openapi.usage_list
     def get(self, request: Request) -> Response:
         page = pagination.read(request.query_params)
         period = pagination.period(request.query_params)
@@ -32,6 +34,7 @@ class UsageList(V1View):
 class UsageSummary(V1View):
     """GET /v1/usage/summary: totals per model, a bare array."""
 
+    @openapi.usage_summary
     def get(self, request: Request) -> Response:
         days = DailyUsage.objects.filter(account_id=self.caller.account_id, mode=self.caller.mode)
         rows = (
@@ -45,6 +48,7 @@ class UsageSummary(V1View):
 class Balance(V1View):
     """GET /v1/balance: {"mode", "available", "held"} in dollars."""
 
+    @openapi.balance
     def get(self, request: Request) -> Response:
         wallet_id = Wallet.id_of(self.caller.account_id, self.caller.mode)
         return Response(balance_body(Wallet.objects.get(pk=wallet_id)))

@@ -281,9 +281,29 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "eggapi.envelope.AlwaysJSON",
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerKey"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "eggapi.openapi.Schema",
     "EXCEPTION_HANDLER": "eggapi.envelope.exception_handler",
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "EggAPI",
+    "VERSION": "1",
+    "DESCRIPTION": "One key, one endpoint, several providers of images. Every answer has `data` and `error`.",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/v1",
+    "TAGS": [{"name": name} for name in ("Tasks", "Models", "Usage", "Balance")],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "AspectRatio": "generation.fields.ASPECT_RATIOS",
+        "Resolution": "generation.fields.RESOLUTIONS",
+        "TaskStatus": "generation.models.Status",
+        "TaskType": "generation.models.Task.Type",
+        "Mode": "accounts.models.Mode",
+        "ErrorCode": "eggapi.openapi.CODES",
+    },
+    "COMPONENT_SPLIT_REQUEST": True,
 }
 
 # -- EggAPI ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from billing import api as billing
+from eggapi import openapi
 from eggapi.serving import health, metrics
 from generation import api as generation
 from generation import views as files
@@ -14,6 +15,7 @@ urlpatterns = [
     path("v1/usage", billing.UsageList.as_view()),
     path("v1/usage/summary", billing.UsageSummary.as_view()),
     path("v1/balance", billing.Balance.as_view()),
+    path("openapi.json", openapi.openapi_json),
     path("files/<path:path>", files.file),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

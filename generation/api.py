@@ -14,7 +14,7 @@ from billing.models import Wallet
 from eggapi import ids, pagination
 from eggapi.envelope import base_url
 from eggapi.errors import NotFound, ValidationFailed
-from generation import catalog
+from generation import catalog, openapi
 from generation.models import Status, Task
 from generation.serializers import TASK_COLUMNS, accepted_body, model_body, task_bodies
 from generation.submit import submit
@@ -30,6 +30,7 @@ class Generate(V1View):
     authentication_classes = (BearerKey, SessionCaller)
     limit = SUBMITS
 
+    @openapi.generate
     def post(self, request: Request) -> Response:
         body: dict[str, Any] = request.data  # type: ignore[assignment]  # StrictJSONParser makes nothing else
         task, replayed = submit(self.caller, body, request.headers.get("Idempotency-Key"))
@@ -43,6 +44,7 @@ class TaskDetail(V1View):
 
     authentication_classes = (BearerKey, SessionCaller)
 
+    @openapi.task_detail
     def get(self, request: Request, task_id: str) -> Response:
         looks_right = ids.TASK_ID.fullmatch(task_id)  # a database would choke on NUL
         row = looks_right and _own(self.caller).filter(pk=task_id).values(*TASK_COLUMNS).first()
@@ -60,6 +62,7 @@ class TaskList(V1View):
 
     authentication_classes = (BearerKey, SessionCaller)
 
+    @openapi.task_list
     def get(self, request: Request) -> Response:
         page = pagination.read(request.query_params)
         filters = _filters(request.query_params) | pagination.period(request.query_params)
@@ -75,6 +78,7 @@ class ModelList(V1View):
     authentication_classes = ()
     permission_classes = ()
 
+    @openapi.model_list
     def get(self, request: Request) -> Response:
         return Response([model_body(model) for model in catalog.current().models.values()])
 

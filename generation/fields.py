@@ -13,6 +13,7 @@ MOST_OUTPUTS = 4
 MOST_IMAGE_URLS = 9
 ASPECT_RATIOS = ("16:9", "9:16")
 RESOLUTIONS = ("1k", "2k", "4k")
+SEEDS = (0, 2**32 - 1)
 DURATION_SECONDS = (1, 60)
 DEADLINE_SECONDS = (10, 3600)
 
@@ -98,7 +99,7 @@ READERS: dict[str, Read] = {
     "aspect_ratio": lambda value: choice(value, ASPECT_RATIOS),
     "num_outputs": lambda value: integer(value, 1, MOST_OUTPUTS),
     "resolution": lambda value: choice(value, RESOLUTIONS),
-    "seed": lambda value: integer(value, 0, 2**32 - 1),
+    "seed": lambda value: integer(value, *SEEDS),
     "image_urls": urls,
     "webhook_url": url,
     "duration": lambda value: integer(value, *DURATION_SECONDS),

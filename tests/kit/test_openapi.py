@@ -1,0 +1,204 @@
+"""/openapi.json: valid, complete, and true."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+from jsonschema import Draft202012Validator
+from pytest_django import Settings
+
+from billing import usage
+from billing.models import UsageRecord
+from eggapi import openapi
+from generation import catalog
+from tests.customer import EGG, Answer, Customer
+from tests.generation.past import add_task
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(path, method, operation)"""
+    for path, item in openapi.document()["paths"].items():
+        yield from ((path, method, item[method]) for method in METHODS & item.keys())
+
+
+def closed(schema: Any) -> Any:
+    """The same, where what is not documented is not allowed."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {name: closed(part) for name, part in schema.items()}
+    return inner | {"additionalProperties": False} if "properties" in schema else inner
+
+
+def assert_fits(value: Any, schema: dict[str, Any]) -> None:
+    whole = closed({**schema, "components": openapi.document()["components"]})
+    Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(value)
+
+
+def content(described: dict[str, Any]) -> dict[str, Any]:
+    only: dict[str, Any] = described["content"]["application/json"]
+    return only
+
+
+def test_it_is_valid_without_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "openapi.json"
+    call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", "--file", str(file))
+    described = json.loads(file.read_text())
+    assert (described["openapi"], described["paths"]) == ("3.1.0", openapi.document()["paths"])
+
+
+class TestServed:
+    def test_it_works(self, client: Client, settings: Settings) -> None:
+        response = client.get("/openapi.json")
+        assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+        assert response.json() == {**openapi.document(), "servers": [{"url": "http://testserver"}]}
+        settings.EGGAPI_PUBLIC_URL = "https://api.example.com"
+        assert client.get("/openapi.json").json()["servers"] == [{"url": "https://api.example.com"}]
+
+    def test_the_command_prints_it(self, settings: Settings) -> None:
+        settings.EGGAPI_PUBLIC_URL = "https://api.example.com"
+        printed = StringIO()
+        call_command("openapi", stdout=printed)
+        assert json.loads(printed.getvalue()) == {**openapi.document(), "servers": [{"url": "https://api.example.com"}]}
+
+
+class TestDescribed:
+    def test_every_address_is(self) -> None:
+        patterns = (str(each.pattern) for each in get_resolver().url_patterns if isinstance(each, URLPattern))
+        served = {f"/{pattern.replace('<str:task_id>', '{task_id}')}" for pattern in patterns if pattern[:3] == "v1/"}
+        assert served == {path for path, _, _ in operations()}
+
+    def test_every_operation_is(self) -> None:
+        for path, method, operation in operations():
+            assert operation["operationId"], f"{method} {path}"
+            assert operation["summary"]
+            assert operation["description"]
+            assert operation["tags"][0] in {tag["name"] for tag in openapi.document()["tags"]}
+        names = [operation["operationId"] for _, _, operation in operations()]
+        assert len(names) == len(set(names))
+
+    def test_every_answer_is_enveloped_and_exemplified(self) -> None:
+        for _, _, operation in operations():
+            assert {"429", "500", "503"} <= operation["responses"].keys()
+            for response in operation["responses"].values():
+                assert content(response)["examples"]
+                assert "X-Request-Id" in response["headers"]
+                for example in content(response)["examples"].values():
+                    assert_fits(example["value"], content(response)["schema"])
+                    assert list(example["value"]) == ["data", "error"]
+
+    def test_every_refusal_has_its_code(self) -> None:
+        (operation,) = [each for _, _, each in operations() if each["operationId"] == "generate"]
+        codes = {
+            status: [example["value"]["error"]["code"] for example in content(response)["examples"].values()]
+            for status, response in operation["responses"].items()
+            if status >= "400"
+        }
+        assert codes == {
+            "400": ["BAD_REQUEST", "VALIDATION_ERROR"],
+            "401": ["UNAUTHORIZED"],
+            "403": ["INSUFFICIENT_BALANCE", "FORBIDDEN"],
+            "409": ["IDEMPOTENCY_IN_FLIGHT"],
+            "413": ["PAYLOAD_TOO_LARGE"],
+            "415": ["UNSUPPORTED_MEDIA_TYPE"],
+            "422": ["IDEMPOTENCY_MISMATCH"],
+            "429": ["RATE_LIMITED"],
+            "500": ["INTERNAL_ERROR"],
+            "503": ["SERVICE_UNAVAILABLE"],
+        }
+
+    def test_who_may_call_is(self) -> None:
+        security = {operation["operationId"]: operation.get("security", []) for _, _, operation in operations()}
+        key: list[Any] = [{"key": []}]
+        both: list[Any] = [*key, {"session": []}]
+        assert security == {
+            "generate": both,
+            "get_task": both,
+            "list_tasks": both,
+            "list_models": [],
+            "list_usage": key,
+            "summarize_usage": key,
+            "get_balance": key,
+        }
+
+
+@pytest.mark.django_db
+class TestTrue:
+    """What is really answered is what is described, with nothing left out and nothing added."""
+
+    @pytest.fixture
+    def alice(self) -> Customer:
+        catalog.seed()
+        catalog._forget()
+        return Customer()
+
+    def assert_described(self, answer: Answer, path: str, method: str = "get") -> None:
+        response = openapi.document()["paths"][path][method]["responses"][str(answer.status)]
+        assert_fits(json.loads(answer.body), content(response)["schema"])
+        assert response["headers"].keys() <= {name.title() for name in answer.headers} | {"Idempotent-Replayed"}
+
+    def test_submitting(self, alice: Customer) -> None:
+        (request,) = [op["requestBody"] for _, _, op in operations() if "requestBody" in op]
+        for example in content(request)["examples"].values():
+            assert_fits(example["value"], content(request)["schema"])
+            self.assert_described(alice.post(example["value"]), "/v1/generate", "post")
+        alice.leave(10_000)
+        for body, headers in [
+            (EGG, {"Idempotency_Key": "k"}),
+            (EGG, {"Idempotency_Key": "k"}),
+            (EGG, {}),
+            ({}, {"Idempotency_Key": "k"}),
+            ({}, {}),
+            (b"{", {}),
+            (b" " * 2**21, {}),
+            (EGG, {"Content_Type": "text/plain"}),
+            (EGG, {"Authorization": "Bearer x"}),
+        ]:
+            self.assert_described(alice.post(body, **headers), "/v1/generate", "post")
+
+    def test_tasks(self, alice: Customer) -> None:
+        for status in ("pending", "processing", "completed", "failed"):
+            task = add_task(alice, status, outputs=2)
+            self.assert_described(alice.get(f"/v1/tasks/{task.id}"), "/v1/tasks/{task_id}")
+        self.assert_described(alice.get("/v1/tasks/gen_nothing"), "/v1/tasks/{task_id}")
+        self.assert_described(alice.get("/v1/tasks"), "/v1/tasks")
+        self.assert_described(alice.get("/v1/tasks?page=x"), "/v1/tasks")
+
+    def test_models(self, alice: Customer) -> None:
+        self.assert_described(alice.get("/v1/models"), "/v1/models")
+
+    def test_usage_and_balance(self, alice: Customer) -> None:
+        task = add_task(alice, "completed")
+        record = UsageRecord(
+            account=alice.account,
+            mode=alice.mode,
+            key=alice.key,
+            task_id=task.id,
+            model=task.model,
+            type=task.type,
+            units=1,
+            unit_price=task.cost,
+            cost=task.cost,
+            created_at=task.created_at,
+        )
+        usage.record([record])
+        for path in ("/v1/usage", "/v1/usage/summary", "/v1/balance"):
+            self.assert_described(alice.get(path), path)
+            self.assert_described(alice.get(path, Authorization=""), path)
+        self.assert_described(alice.get("/v1/usage?per_page=0"), "/v1/usage")
+
+    def test_parameters(self, alice: Customer) -> None:
+        """Every documented one is one that can be wrong, but for those any text is good for."""
+        for path in ("/v1/tasks", "/v1/usage"):
+            for parameter in openapi.document()["paths"][path]["get"]["parameters"]:
+                answer = alice.get(f"{path}?{parameter['name']}=%00")
+                assert answer.faults == [parameter["name"]]
