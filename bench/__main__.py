@@ -69,12 +69,13 @@ def measure_life() -> float:
     from bench import people
 
     with (
-        people.vendor_and_receiver() as receiver,
+        people.vendor_and_receivers() as receivers,
         ground.web("bench.web:application", "/healthz", workers=1) as (port, _),
         ground.process([sys.executable, "-m", "bench.worker"]),
     ):
-        body = json.dumps({**json.loads(BODY), "webhook_url": f"{receiver}/hook"}).encode()
-        requests = [load.post("/v1/generate", key, body) for key in people.live_keys()]
+        bodies = [json.dumps({**json.loads(BODY), "webhook_url": url}).encode() for url in receivers]
+        posts = zip(people.live_keys(), bodies, strict=True)
+        requests = [load.post("/v1/generate", key, body) for key, body in posts]
         started = time.monotonic()
         sent = checked(load.run(port, requests, LIFE_SECONDS, b"202"))
         people.wait_until_done(len(sent.latencies))

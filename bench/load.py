@@ -1,5 +1,6 @@
 """A load generator small enough to share two cores with what it measures: keep-alive sockets and one selector."""
 
+import itertools
 import json
 import selectors
 import socket
@@ -75,7 +76,8 @@ def first(port: int, request: bytes) -> Any:
 def run(port: int, requests: Sequence[bytes], seconds: float, expect: bytes = b"200", clients: int = 16) -> Result:
     """`clients` connections, each sending its next request as soon as the last was answered."""
     selector = selectors.DefaultSelector()
-    crowd = [Client(port, requests[n % len(requests)]) for n in range(clients)]
+    turns = itertools.cycle(requests)
+    crowd = [Client(port, next(turns)) for _ in range(clients)]
     latencies: list[float] = []
     bad = 0
     started = time.perf_counter()
@@ -90,6 +92,7 @@ def run(port: int, requests: Sequence[bytes], seconds: float, expect: bytes = b"
                 continue
             bad += status != expect
             latencies.append(time.perf_counter() - client.sent_at)
+            client.request = next(turns)
             client.send()
     for client in crowd:
         client.socket.close()

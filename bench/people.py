@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from accounts import keys, opening
 from accounts.models import Account, Mode
 from bench import ground
-from bench.vendor import ADAPTER, register
+from bench.vendor import ADAPTER, HOSTS, register
 from billing import ledger
 from generation import catalog
 from generation.models import TERMINAL, ImageModel, Provider, Route, Task
@@ -38,23 +38,28 @@ def _furnish(account: Account, mode: Mode) -> str:
 
 
 @contextmanager
-def vendor_and_receiver() -> Iterator[str]:
-    """A vendor without latency that is also a webhook receiver; live keys are routed to it."""
+def vendor_and_receivers() -> Iterator[list[str]]:
+    """A vendor without latency; yields the addresses of as many webhook receivers as there are customers.
+
+    Live keys are routed to the vendor. Receivers differ by host, because at most four deliveries are under
+    way to any one host.
+    """
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    pairs = [f"{host}:{port}" for host in HOSTS]
     register()
-    provider = Provider.objects.create(name="bench", adapter=ADAPTER, base_url=url)
+    provider = Provider.objects.create(name="bench", adapter=ADAPTER, base_url=f"http://{pairs[0]}")
     model = ImageModel.objects.get(name="nanobanana")
     Route.objects.create(model=model, provider=provider, upstream_model="fast", label="Route A")
     catalog.changed()
-    allowed = ground.environment(EGGAPI_PRIVATE_HOSTS_ALLOWED=f"127.0.0.1:{port}")
+    allowed = ground.environment(EGGAPI_PRIVATE_HOSTS_ALLOWED=",".join(pairs))
     with allowed, ground.process([sys.executable, "-m", "bench.vendor", str(port)]):
-        ground.wait_for(f"{url}/jobs/0")
-        yield url
+        ground.wait_for(f"http://{pairs[0]}/jobs/0")
+        yield [f"http://{pair}/hook" for pair in pairs]
 
 
 def live_keys() -> list[str]:
-    return [_furnish(account, Mode.LIVE) for account in Account.objects.order_by("pk")[:50]]
+    """One for each receiver."""
+    return [_furnish(account, Mode.LIVE) for account in Account.objects.order_by("pk")[: len(HOSTS)]]
 
 
 def wait_until_done(count: int, seconds: float = 120) -> None:

@@ -17,6 +17,7 @@ class Fast(Speaks):
 
 
 ADAPTER = Fast.name
+HOSTS = [f"127.0.0.{n}" for n in range(1, 51)]
 
 
 def register() -> None:
@@ -48,7 +49,7 @@ def main(port: int) -> None:
     app.router.add_get("/jobs/{id}", poll)
     app.router.add_get("/files/{name}", fetch)
     app.router.add_post("/hook", hook)
-    web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
+    web.run_app(app, host=HOSTS, port=port, print=None, access_log=None)
 
 
 if __name__ == "__main__":

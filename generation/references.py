@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,9 @@ from generation.providers.base import Reference
 from generation.storage import CONTENT_TYPES, LARGEST_REFERENCE, NotAnImage, inspect
 
 FETCH_SECONDS = 20.0
+
+# Of their own, because a customer's slow host must not take the threads that name look-ups and storage need.
+_threads = ThreadPoolExecutor(max_workers=9, thread_name_prefix="references")
 
 
 class BadReference(Exception):
@@ -26,9 +30,9 @@ async def fetched(urls: Sequence[str]) -> AsyncIterator[tuple[Reference, ...]]:
         return
     with TemporaryDirectory(prefix="egg-") as folder:
         places = [Path(folder, str(index)) for index in range(len(urls))]
-        yield tuple(
-            await asyncio.gather(*(asyncio.to_thread(_fetch, *pair) for pair in zip(urls, places, strict=True)))
-        )
+        loop = asyncio.get_running_loop()
+        fetches = [loop.run_in_executor(_threads, _fetch, url, place) for url, place in zip(urls, places, strict=True)]
+        yield tuple(await asyncio.gather(*fetches))
 
 
 def _fetch(url: str, place: Path) -> Reference:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from eggapi import http
 from generation.providers.base import Call, Image, Provider, Reply
@@ -50,9 +50,14 @@ class Transport:
         elif image.url.startswith(SANDBOX):
             into.write((await self._draw(image.url)).body)
         else:
-            own = urlsplit(image.url).netloc == urlsplit(provider.base_url).netloc
-            session = self._pooled if own else self._public
-            await http.download(session, image.url, into, cap=LARGEST_RESULT, timeout=DOWNLOAD_SECONDS)
+            await http.download(
+                self._public,
+                image.url,
+                into,
+                home=provider.base_url,
+                cap=LARGEST_RESULT,
+                timeout=DOWNLOAD_SECONDS,
+            )
 
     async def _answer(self, provider: Provider, call: Call, paid: bool) -> Reply:
         if provider.base_url.startswith(SANDBOX):
