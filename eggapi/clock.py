@@ -11,7 +11,11 @@ from django.db import connection
 
 def now() -> datetime:
     """The database's time of this statement (not of its transaction), with time zone."""
-    sql = "SELECT clock_timestamp()" if connection.vendor == "postgresql" else "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
+    sql = (
+        "SELECT clock_timestamp()"
+        if connection.vendor == "postgresql"
+        else "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
+    )
     with connection.cursor() as cursor:
         cursor.execute(sql)
         (value,) = cursor.fetchone()

@@ -1,21 +1,21 @@
 """Everything /v1 can answer besides success.
 
-    ApiError
-        BadRequest            400 BAD_REQUEST
-        ValidationFailed      400 VALIDATION_ERROR      names the fields
-        Unauthorized          401 UNAUTHORIZED
-        Forbidden             403 FORBIDDEN
-        InsufficientBalance   403 INSUFFICIENT_BALANCE
-        NotFound              404 NOT_FOUND
-        MethodNotAllowed      405 METHOD_NOT_ALLOWED
-        IdempotencyInFlight   409 IDEMPOTENCY_IN_FLIGHT
-        PayloadTooLarge       413 PAYLOAD_TOO_LARGE
-        UnsupportedMediaType  415 UNSUPPORTED_MEDIA_TYPE
-        IdempotencyMismatch   422 IDEMPOTENCY_MISMATCH
-        RateLimited           429 RATE_LIMITED          says when to come back
-        InternalError         500 INTERNAL_ERROR
-        UpstreamError         502 UPSTREAM_ERROR
-        ServiceUnavailable    503 SERVICE_UNAVAILABLE   says when to come back
+ApiError
+    BadRequest            400 BAD_REQUEST
+    ValidationFailed      400 VALIDATION_ERROR      names the fields
+    Unauthorized          401 UNAUTHORIZED
+    Forbidden             403 FORBIDDEN
+    InsufficientBalance   403 INSUFFICIENT_BALANCE
+    NotFound              404 NOT_FOUND
+    MethodNotAllowed      405 METHOD_NOT_ALLOWED
+    IdempotencyInFlight   409 IDEMPOTENCY_IN_FLIGHT
+    PayloadTooLarge       413 PAYLOAD_TOO_LARGE
+    UnsupportedMediaType  415 UNSUPPORTED_MEDIA_TYPE
+    IdempotencyMismatch   422 IDEMPOTENCY_MISMATCH
+    RateLimited           429 RATE_LIMITED          says when to come back
+    InternalError         500 INTERNAL_ERROR
+    UpstreamError         502 UPSTREAM_ERROR
+    ServiceUnavailable    503 SERVICE_UNAVAILABLE   says when to come back
 """
 
 from collections.abc import Mapping
