@@ -3,7 +3,9 @@
 import logging
 import socket
 import time
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from django.conf import settings
@@ -61,6 +63,24 @@ class RefusalTask(ErrorTask):
         self.write(body)
 
 
+class WithoutBodyForHead:
+    """A WSGI application whose answers to HEAD end with the headers.
+
+    Waitress would send the body on, and the client would take it for the beginning of the next answer.
+    """
+
+    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        self._application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        answer = self._application(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return answer
+        if hasattr(answer, "close"):
+            answer.close()
+        return []
+
+
 class Channel(HTTPChannel):
     error_task_class = RefusalTask
 
@@ -71,7 +91,7 @@ class WebServer:
     def __init__(self, listener: socket.socket) -> None:
         self.stopping = False
         self._waitress: TcpWSGIServer = create_server(
-            get_wsgi_application(),
+            WithoutBodyForHead(get_wsgi_application()),
             sockets=[listener],
             threads=settings.EGGAPI_THREADS,
             max_request_body_size=LARGEST_REQUEST,
