@@ -80,10 +80,11 @@ def current() -> Catalogue:
         return catalogue
     with _shelf.lock:
         version = CatalogueVersion.objects.values_list("number", flat=True).first() or 0
-        if _shelf.catalogue is None or _shelf.catalogue.version != version:
-            _shelf.catalogue = _read(version)
+        catalogue = _shelf.catalogue
+        if catalogue is None or catalogue.version != version:
+            catalogue = _shelf.catalogue = _read(version)
         _shelf.checked_at = time.monotonic()
-        return _shelf.catalogue
+        return catalogue  # which another thread may have made the shelf forget by now
 
 
 def changed() -> None:

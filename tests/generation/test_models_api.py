@@ -105,3 +105,19 @@ def test_it_is_only_read_here(anybody: Customer) -> None:
     answer = anybody.send("POST", "/v1/models", {}, Authorization="")
     assert (answer.refusal, answer.headers["Allow"]) == ((405, "METHOD_NOT_ALLOWED"), "GET, HEAD, OPTIONS")
     assert anybody.get("/v1/models/", Authorization="").refusal == (404, "NOT_FOUND")
+
+
+class Forgetful(catalog._Shelf):
+    """Somebody changes the catalogue at the worst moment."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "checked_at":
+            self.catalogue = None
+
+
+def test_a_catalogue_forgotten_while_it_is_read_is_there_nonetheless(
+    anybody: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_shelf", Forgetful())
+    assert len(anybody.get("/v1/models", Authorization="").data) == 2
