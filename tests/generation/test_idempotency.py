@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from billing.models import Hold
@@ -173,3 +174,14 @@ class TestInTime:
         answers = at_once(20, lambda n: alice.post(EGG, Idempotency_Key=f"k{n}"))
         assert {answer.status for answer in answers} == {202}
         assert (Task.objects.count(), alice.wallet.held) == (20, 20 * PRICE)
+
+    @pytest.mark.postgres_only
+    def test_one_still_being_accepted_is_in_flight(self, alice: Customer, database_url: str) -> None:
+        with psycopg.connect(database_url) as other_process:
+            other_process.execute("SELECT 1 FROM billing_wallet WHERE id = %s FOR UPDATE", [alice.wallet.pk])
+            answer = alice.post(EGG, Idempotency_Key="k")
+            assert (answer.refusal, answer.headers["Retry-After"]) == ((409, "IDEMPOTENCY_IN_FLIGHT"), "1")
+            answer = alice.generate()
+            assert (answer.refusal, answer.headers["Retry-After"]) == ((503, "SERVICE_UNAVAILABLE"), "2")
+        alice.assert_nothing_happened()
+        assert alice.post(EGG, Idempotency_Key="k").status == 202
