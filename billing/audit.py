@@ -32,6 +32,15 @@ WALLETS = (
         "SELECT id, posted, held FROM billing_wallet WHERE held < 0 OR posted < held",
     ),
     Check(
+        "wallet {0} counts {1} open holds, but has {2}",
+        """
+        SELECT w.id, w.open_holds, COALESCE(h.total, 0) FROM billing_wallet w
+        LEFT JOIN (SELECT wallet_id, COUNT(*) AS total FROM billing_hold WHERE state = 'open' GROUP BY wallet_id) h
+            ON h.wallet_id = w.id
+        WHERE w.open_holds <> COALESCE(h.total, 0)
+        """,
+    ),
+    Check(
         "wallet {0} counts {1} tasks, but has {2} holds",
         """
         SELECT w.id, w.task_count, COALESCE(h.total, 0) FROM billing_wallet w

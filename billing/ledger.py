@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
@@ -83,6 +84,7 @@ def credit(
 def reserve(promises: Sequence[Promise]) -> list[Promise]:
     """Takes the money of as many promises as the wallets cover, and returns those; in the caller's transaction.
 
+    No wallet has more than EGGAPI_OPEN_TASKS of them open at a time; `is_crowded` tells whether that was why.
     The wallets stay locked until the caller commits, so the caller inserts tasks and holds and nothing else.
     """
     by_wallet: dict[int, list[Promise]] = defaultdict(list)
@@ -100,17 +102,23 @@ def reserve(promises: Sequence[Promise]) -> list[Promise]:
 def _take(wallet_id: int, amount: int, tasks: int) -> bool:
     """The hold itself. Hand-written because the ORM takes five times as long to say it, on the hottest path."""
     sql = (
-        "UPDATE billing_wallet SET held = held + %s, task_count = task_count + %s WHERE id = %s AND posted - held >= %s"
+        "UPDATE billing_wallet SET held = held + %s, task_count = task_count + %s, open_holds = open_holds + %s"
+        " WHERE id = %s AND posted - held >= %s AND open_holds + %s <= %s"
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [amount, tasks, wallet_id, amount])
+        cursor.execute(sql, [amount, tasks, tasks, wallet_id, amount, tasks, settings.EGGAPI_OPEN_TASKS])
         return bool(cursor.rowcount)
+
+
+def is_crowded(wallet_id: int) -> bool:
+    """Whether a wallet has as many open holds as it may have."""
+    return Wallet.objects.filter(pk=wallet_id, open_holds__gte=settings.EGGAPI_OPEN_TASKS).exists()
 
 
 def unreserve(promise: Promise) -> None:
     """Undoes `reserve` for a task that is not made after all, before the commit."""
     wallet = Wallet.objects.filter(pk=promise.wallet_id)
-    wallet.update(held=F("held") - usd(promise.amount), task_count=F("task_count") - 1)
+    wallet.update(held=F("held") - usd(promise.amount), task_count=F("task_count") - 1, open_holds=F("open_holds") - 1)
 
 
 def write_holds(promises: Sequence[Promise], now: datetime) -> None:
@@ -180,10 +188,10 @@ def _close_in_wallets(closings: Sequence[Closing], holds: dict[str, Hold]) -> di
 def _close_in_wallet(wallet_id: int, captured: int, held: int, events: int) -> int:
     """Returns the place of the last event. The wallet's constraints refuse what cannot be."""
     sql = (
-        "UPDATE billing_wallet SET posted = posted - %s, held = held - %s, event_seq = event_seq + %s"
-        " WHERE id = %s RETURNING event_seq"
+        "UPDATE billing_wallet SET posted = posted - %s, held = held - %s, event_seq = event_seq + %s,"
+        " open_holds = open_holds - %s WHERE id = %s RETURNING event_seq"
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [captured, held, events, wallet_id])
+        cursor.execute(sql, [captured, held, events, events, wallet_id])
         place: int = cursor.fetchone()[0]
         return place

@@ -22,8 +22,8 @@ class Wallet(models.Model):
     """The money of an account in one mode. `posted` is what is there, `held` the part promised to tasks.
 
     The id follows from account and mode, so that nobody has to look it up (`Wallet.id_of`).
-    `event_seq` counts the account's events in commit order and `task_count` its tasks: both ride on
-    updates that happen to this row anyway.
+    `event_seq` counts the account's events in commit order, `task_count` its tasks and `open_holds` those
+    unfinished: all ride on updates that happen to this row anyway.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -33,6 +33,7 @@ class Wallet(models.Model):
     held = UsdField(default=0)
     event_seq = models.BigIntegerField(default=0)
     task_count = models.BigIntegerField(default=0)
+    open_holds = models.PositiveIntegerField(default=0)
 
     objects: ClassVar[Any] = WalletQuerySet.as_manager()
 

@@ -5,6 +5,7 @@ where every write is fenced by the lease token the task was claimed with.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,6 +38,8 @@ from generation.save import Progress
 from generation.settle import Ending
 from generation.storage import Picture
 from generation.transport import Transport
+
+log = logging.getLogger("eggapi.attempt")
 
 JITTER = 0.2
 LONGEST_SEARCH = timedelta(seconds=60)
@@ -263,6 +266,7 @@ class Driver:
 
     async def _conclude(self, claim: Claim, attempt: Attempt) -> Any:
         """All purchases have ended: complete with what is stored, end, or fall back to another route."""
+        _log(claim, attempt)
         pictures = [Picture(**image) for purchase in attempt.bought for image in purchase.images]
         if pictures:
             await self._save(settle.settle, Ending(claim.task, "completed", pictures=pictures, attempt=attempt))
@@ -300,6 +304,22 @@ class Driver:
 
 
 FALL_BACK = object()
+
+
+def _log(claim: Claim, attempt: Attempt) -> None:
+    """The one line of an attempt; what it cost is in micro-dollars."""
+    log.info(
+        "attempt",
+        extra={
+            "task": claim.task.id,
+            "attempt": attempt.n,
+            "provider": claim.routes[attempt.route_id].provider,
+            "purchases": [purchase.state for purchase in attempt.bought],
+            "images": sum(len(purchase.images) for purchase in attempt.bought),
+            "cost": sum(purchase.cost for purchase in attempt.bought),
+            "ms": round((claim.time - attempt.started_at).total_seconds() * 1000),
+        },
+    )
 
 
 def _job(claim: Claim, entry: RouteEntry, purchase: Purchase) -> Job:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, transaction
 
 from accounts.caller import Caller
@@ -31,9 +32,9 @@ Name = tuple[int, str, str]  # account, mode, and what tells the request from ot
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why `write` made no task: an exception class to raise for this one caller."""
+    """Why `write` made no task: makes the exception for this one caller."""
 
-    error: type[errors.ApiError]
+    error: Callable[[], errors.ApiError]
 
 
 def submit(caller: Caller, body: dict[str, Any], idempotency_key: str | None = None) -> tuple[Task, bool]:
@@ -59,7 +60,7 @@ def submit(caller: Caller, body: dict[str, Any], idempotency_key: str | None = N
             raise
         raise errors.IdempotencyInFlight(retry_after=1) from None
     if isinstance(written, Refused):
-        raise written.error
+        raise written.error()
     return (written, False) if written is task else (_replay(written, digest), True)
 
 
@@ -153,12 +154,21 @@ def _write(tasks: list[Task]) -> Sequence[Task | Refused]:
         earlier = _earlier(task, task.idempotency_key) if task.idempotency_key else None
         if earlier and task.id in covered:
             ledger.unreserve(promises[name])
-        answers[name] = earlier or (task if task.id in covered else Refused(errors.InsufficientBalance))
+        answers[name] = earlier or (task if task.id in covered else _refused(promises[name]))
     fresh = {name: task for name, task in firsts.items() if answers[name] is task}
     rows.insert(fresh.values())
     ledger.write_holds([promises[name] for name in fresh], now)
     transaction.on_commit(lambda: ring("generation.tasks.advance"))
     return [answers[_name(task)] for task in tasks]
+
+
+def _refused(promise: Promise) -> Refused:
+    return Refused(_too_many_open if ledger.is_crowded(promise.wallet_id) else errors.InsufficientBalance)
+
+
+def _too_many_open() -> errors.RateLimited:
+    most = settings.EGGAPI_OPEN_TASKS
+    return errors.RateLimited(f"This account has {most} unfinished tasks; wait until one has ended.", retry_after=1)
 
 
 def _name(task: Task) -> Name:

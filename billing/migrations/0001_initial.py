@@ -50,6 +50,7 @@ class Migration(migrations.Migration):
                 ('held', eggapi.money.UsdField(default=0)),
                 ('event_seq', models.BigIntegerField(default=0)),
                 ('task_count', models.BigIntegerField(default=0)),
+                ('open_holds', models.PositiveIntegerField(default=0)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='wallets', to='accounts.account')),
             ],
         ),

@@ -72,7 +72,7 @@ def test_it_finds_money_held_for_nothing(account: Account) -> None:
 
 
 def test_it_finds_an_open_hold_for_which_no_money_is_held(account: Account) -> None:
-    change(account, held=0)
+    change(account, held=0, open_holds=0)
     assert audit.audit() == [f"wallet {wallet_of(account).pk} holds $0.00, but its open holds sum to $0.0200"]
 
 
@@ -96,9 +96,14 @@ def test_it_finds_a_wrong_number_of_tasks(account: Account) -> None:
     assert audit.audit() == [f"wallet {wallet_of(account).pk} counts 4 tasks, but has 3 holds"]
 
 
+def test_it_finds_a_wrong_count_of_open_holds(account: Account) -> None:
+    change(account, open_holds=7)
+    assert audit.audit() == [f"wallet {wallet_of(account).pk} counts 7 open holds, but has 1"]
+
+
 def test_it_finds_a_captured_hold_without_an_entry(account: Account, waiting: str) -> None:
     Hold.objects.filter(pk=waiting).update(state="captured", captured=PRICE)
-    change(account, held=0)
+    change(account, held=0, open_holds=0)
     assert audit.audit() == [f"{waiting} has its hold captured with $0.0100 captured, but $0.00 captured in the ledger"]
 
 
@@ -154,7 +159,7 @@ def test_it_finds_a_capture_that_is_no_revenue(account: Account, waiting: str) -
     write_entry(account, -PRICE, task_id=waiting, counterpart="promo")
     Hold.objects.filter(pk=waiting).update(state="captured", captured=PRICE)
     usage.record([record_of(account, waiting)])
-    change(account, held=0)
+    change(account, held=0, open_holds=0)
     wallet = wallet_of(account).pk
     assert audit.audit() == [
         f"{waiting} has its hold in wallet {wallet}, but is captured from wallet {wallet} for promo",
@@ -229,7 +234,7 @@ def test_it_finds_revenue_without_usage(account: Account) -> None:
 def test_it_names_a_few_of_many(account: Account) -> None:
     many = [hold(account) for _ in range(MOST_PER_CHECK + 1)]
     Hold.objects.filter(pk__in=many).update(state="captured", captured=PRICE)
-    change(account, held=2 * PRICE)
+    change(account, held=2 * PRICE, open_holds=1)
     found = audit.audit()
     assert (len(found), found[-1]) == (MOST_PER_CHECK + 1, "... and more like this")
 
