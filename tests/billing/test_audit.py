@@ -72,7 +72,7 @@ def test_it_finds_money_held_for_nothing(account: Account) -> None:
 
 
 def test_it_finds_an_open_hold_for_which_no_money_is_held(account: Account) -> None:
-    change(account, held=0, open_holds=0)
+    change(account, held=0)
     assert audit.audit() == [f"wallet {wallet_of(account).pk} holds $0.00, but its open holds sum to $0.0200"]
 
 
