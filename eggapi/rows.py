@@ -1,7 +1,7 @@
-"""Writing many rows at a time without the price of the ORM: a tenth of the time of what it would do."""
+"""The few statements of the hot paths, without the price of the ORM: it would take five to ten times as long."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -111,3 +111,31 @@ def text(value: datetime) -> str:
 def as_moment(column: str) -> str:
     """SQL for a time that was passed as `text`."""
     return f"CAST({column} AS timestamptz)" if connection.vendor == "postgresql" else column
+
+
+def read(model: type[models.Model], columns: Sequence[str], where: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    """What `filter(...).values(*columns)` would give; `where` is SQL with a %s for each of `values`."""
+    sql, converters = _selection(model, tuple(columns), connection.vendor)
+    with connection.cursor() as cursor:
+        cursor.execute(sql + where, values)
+        found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    for row in found:
+        for name, convert in converters:
+            row[name] = convert(row[name])
+    return found
+
+
+@lru_cache
+def _selection(
+    model: type[models.Model], columns: tuple[str, ...], vendor: str
+) -> tuple[str, tuple[tuple[str, Adapt], ...]]:
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(str(model._meta.get_field(name).column)) for name in columns)  # type: ignore[union-attr]
+    moments = [name for name in columns if isinstance(model._meta.get_field(name), models.DateTimeField)]
+    converters = tuple((name, _as_datetime) for name in moments) if vendor == "sqlite" else ()
+    return f"SELECT {names} FROM {quote(model._meta.db_table)} WHERE ", converters
+
+
+def _as_datetime(value: datetime | None) -> datetime | None:
+    """SQLite forgets the zone."""
+    return value and value.replace(tzinfo=UTC)

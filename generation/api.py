@@ -11,7 +11,7 @@ from accounts.api import SUBMITS, V1View
 from accounts.authentication import BearerKey, SessionCaller
 from accounts.caller import Caller
 from billing.models import Wallet
-from eggapi import ids, pagination
+from eggapi import ids, pagination, rows
 from eggapi.envelope import base_url
 from eggapi.errors import NotFound, ValidationFailed
 from generation import catalog, openapi
@@ -47,10 +47,11 @@ class TaskDetail(V1View):
     @openapi.task_detail
     def get(self, request: Request, task_id: str) -> Response:
         looks_right = ids.TASK_ID.fullmatch(task_id)  # a database would choke on NUL
-        row = looks_right and _own(self.caller).filter(pk=task_id).values(*TASK_COLUMNS).first()
-        if not row:
+        own = [task_id, self.caller.account_id, self.caller.mode]
+        found = looks_right and rows.read(Task, TASK_COLUMNS, "id = %s AND account_id = %s AND mode = %s", own)
+        if not found:
             raise NotFound("There is no such task.")
-        return Response(task_bodies([row], base_url(request._request))[0])
+        return Response(task_bodies(found, base_url(request._request))[0])
 
 
 class TaskList(V1View):
@@ -68,8 +69,8 @@ class TaskList(V1View):
         filters = _filters(request.query_params) | pagination.period(request.query_params)
         tasks = _own(self.caller).filter(**filters)
         total = pagination.count(tasks) if filters else _task_count(self.caller)
-        rows = list(tasks.order_by("-created_at", "-id").values(*TASK_COLUMNS)[page.slice])
-        return Response(page.body(task_bodies(rows, base_url(request._request)), total))
+        found = list(tasks.order_by("-created_at", "-id").values(*TASK_COLUMNS)[page.slice])
+        return Response(page.body(task_bodies(found, base_url(request._request)), total))
 
 
 class ModelList(V1View):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eggapi import clock, money
+from eggapi.rows import read
 from generation import storage
 from generation.catalog import ModelEntry
 from generation.fields import (
@@ -57,9 +58,9 @@ def task_bodies(rows: Sequence[Mapping[str, Any]], base_url: str) -> list[dict[s
     completed = [row["id"] for row in rows if row["status"] == Status.COMPLETED]
     paths: dict[str, list[str]] = {task_id: [] for task_id in completed}
     if completed:
-        outputs = Output.objects.filter(task_id__in=completed).order_by("task_id", "index")
-        for task_id, path in outputs.values_list("task_id", "path"):
-            paths[task_id].append(path)
+        marks = ", ".join(["%s"] * len(completed))
+        for output in read(Output, ("task", "path"), f"task_id IN ({marks}) ORDER BY task_id, index", completed):
+            paths[output["task"]].append(output["path"])
     return [task_body(row, paths.get(row["id"], ()), base_url) for row in rows]
 
 
