@@ -59,7 +59,7 @@ def task_bodies(rows: Sequence[Mapping[str, Any]], base_url: str) -> list[dict[s
     paths: dict[str, list[str]] = {task_id: [] for task_id in completed}
     if completed:
         marks = ", ".join(["%s"] * len(completed))
-        for output in read(Output, ("task", "path"), f"task_id IN ({marks}) ORDER BY task_id, index", completed):
+        for output in read(Output, ("task", "path"), f'task_id IN ({marks}) ORDER BY task_id, "index"', completed):
             paths[output["task"]].append(output["path"])
     return [task_body(row, paths.get(row["id"], ()), base_url) for row in rows]
 
