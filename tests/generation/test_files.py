@@ -14,6 +14,8 @@ import boto3
 import pytest
 import requests
 from django.core.files.storage import default_storage
+from django.core.signals import request_finished
+from django.db import close_old_connections
 from django.test import Client
 from moto.server import ThreadedMotoServer
 from PIL import Image
@@ -130,7 +132,9 @@ def fetch(address: str, method: str = "GET") -> tuple[Any, bytes]:
     """The response and its body."""
     response = Client(raise_request_exception=False, enforce_csrf_checks=True).generic(method, address)
     content: bytes = response.getvalue()
+    request_finished.disconnect(close_old_connections)  # as the client itself does for what is not streamed
     response.close()
+    request_finished.connect(close_old_connections)
     return response, content
 
 
