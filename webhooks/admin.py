@@ -1,22 +1,10 @@
 """What operators see of events and deliveries. Nothing here can be changed, and no secret is shown."""
 
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from eggapi.readonly import ReadOnly
 from webhooks.models import Delivery, DeliveryAttempt, Event
-
-
-class ReadOnly:
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class DeliveriesOfEvent(ReadOnly, TabularInline):
