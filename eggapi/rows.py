@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from django.db import connection, models
@@ -87,7 +88,7 @@ def update(
     marks = f"({', '.join(['%s'] * (len(columns) + 1))})"
     changed = set()
     with connection.cursor() as cursor:
-        for part in _parts(new):
+        for part in _parts(sorted(new, key=itemgetter(0))):  # two batches locking in two orders would deadlock
             values = ", ".join([marks] * len(part))
             cursor.execute(
                 f"WITH new (key, {', '.join(columns)}) AS (VALUES {values})"
