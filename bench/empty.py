@@ -58,6 +58,7 @@ class Stock(APIView):
             if wallet.posted - wallet.held < amount:
                 return Response(status=403)
             wallet.held += amount
+            wallet.open_holds += 1
             wallet.save()
             task = Task.objects.create(
                 account=key.account,

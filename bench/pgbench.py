@@ -14,7 +14,7 @@ FOUR_STATEMENTS = """\
 \\set n random(1, 9000000000000000)
 BEGIN;
 SELECT k.id, k.account_id, k.mode FROM accounts_apikey k WHERE k.id = :first;
-UPDATE billing_wallet SET held = held + 10000, task_count = task_count + 1
+UPDATE billing_wallet SET held = held + 10000, task_count = task_count + 1, open_holds = open_holds + 1
  WHERE id = :wallet AND posted - held >= 10000;
 INSERT INTO generation_task ({columns}) VALUES ({values});
 INSERT INTO billing_hold (task_id, wallet_id, amount, captured, state, created_at)
