@@ -1,7 +1,7 @@
 """Hold, capture, release, credit: the only code that moves money.
 
 Every change is a guarded update whose row count is the answer. Rows are locked in one order
-everywhere - hold, daily usage, wallet - and within a batch by id, because batches deadlock otherwise.
+everywhere - daily usage, hold, wallet - and within a batch by id, because batches deadlock otherwise.
 """
 
 from collections import defaultdict

@@ -51,18 +51,19 @@ class Ending:
 def settle(endings: list[Ending]) -> list[bool]:
     """Ends tasks, each at most once; True where this call did it.
 
-    Locks in the order task, hold, daily usage, wallet, each kind by id.
+    Locks in the order task, daily usage, hold, wallet, each kind by id: the wallet, which submissions
+    wait for, last.
     """
     now = clock.now()
     won = _move(endings, now)
     ours = [ending for ending in endings if ending.task.id in won]
     _end_attempts(ours, now)
-    usage_of = [ending for ending in ours if ending.units]
-    places = ledger.close([Closing(ending.task.id, ending.captured) for ending in ours], now) if ours else {}
-    usage.record([_usage(ending, now) for ending in usage_of])
+    completed = [ending for ending in ours if ending.units]
+    usage.record([_usage(ending, now) for ending in completed])
     rows.insert(
-        Output(task_id=ending.task.id, **picture.as_json()) for ending in usage_of for picture in ending.pictures
+        Output(task_id=ending.task.id, **picture.as_json()) for ending in completed for picture in ending.pictures
     )
+    places = ledger.close([Closing(ending.task.id, ending.captured) for ending in ours], now) if ours else {}
     events.publish([_event(ending, places[ending.task.id], now) for ending in ours], now)
     return [ending.task.id in won for ending in endings]
 
