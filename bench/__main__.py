@@ -13,7 +13,7 @@ import django
 
 from bench import ground, load, pgbench
 
-ROUNDS = 1
+ROUNDS = 3
 SECONDS = 3
 LIFE_SECONDS = 6
 ACCOUNTS = 200
