@@ -15,6 +15,8 @@ IDLE_SECONDS = 1.0
 CLAIM_GAP_SECONDS = 0.02
 CLAIM_AT_ONCE = 200
 RENEW_SECONDS = 15.0
+SUSPECTS_SECONDS = 10.0
+ALONE_SECONDS = 25.0
 
 T = TypeVar("T")
 
@@ -86,6 +88,7 @@ class Loop(threading.Thread, Generic[T]):
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._bell = asyncio.Event()
+        self._suspects_at = self._loop.time() + SUSPECTS_SECONDS
         self.desk = Desk(self.name, self._loop)
         await self.work.open(self)
         renewal = asyncio.create_task(self._keep_leases())
@@ -102,9 +105,8 @@ class Loop(threading.Thread, Generic[T]):
     async def _claim(self) -> bool:
         """Starts driving what is due; True if there may be more."""
         try:
-            if not self._driving:
-                for item in await self._ask(self.work.claim_suspect, 1):
-                    await self._drive(item)
+            if not self._driving or self._loop.time() >= self._suspects_at:
+                await self._drive_suspect()
             room = min(CLAIM_AT_ONCE, self.work.capacity - len(self._driving))
             items = await self._ask(self.work.claim, room) if room > 0 else []
         except Exception as error:
@@ -114,6 +116,19 @@ class Loop(threading.Thread, Generic[T]):
         for item in items:
             self._start(item)
         return bool(items) and len(items) == room
+
+    async def _drive_suspect(self) -> None:
+        """Once the others are done, or after half a lease beside them; a busy loop must come to it as well."""
+        self._suspects_at = self._loop.time() + SUSPECTS_SECONDS
+        for item in await self._ask(self.work.claim_suspect, 1):
+            await self._until_idle(ALONE_SECONDS)
+            self._start(item)
+            await self._until_idle(ALONE_SECONDS)
+
+    async def _until_idle(self, seconds: float) -> None:
+        until = self._loop.time() + seconds
+        while self._driving and not self.stopping and self._loop.time() < until:
+            await asyncio.wait(self._driving, timeout=IDLE_SECONDS)
 
     async def _ask(self, claim: Callable[[list[int]], Sequence[Sequence[T]]], room: int) -> Sequence[T]:
         return await self.desk.call(claim, room)

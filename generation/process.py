@@ -85,10 +85,6 @@ class Claim:
         return next((attempt for attempt in self.attempts if attempt.state == Attempt.State.LIVE), None)
 
 
-class Stop(Exception):
-    """This process is shutting down and buys nothing more."""
-
-
 class Driver:
     """Drives claims. `call` is the desk; `stopping` tells whether the process is shutting down."""
 
@@ -170,11 +166,14 @@ class Driver:
             ),
             return_exceptions=True,
         )
+        until_next = []
         for wait in waits:
             if isinstance(wait, BaseException):
                 raise wait
-        if any(purchase.is_open for purchase in attempt.bought):
-            return await self._pause(claim, min(wait for wait in waits if isinstance(wait, float)), attempt)
+            if wait is not None:
+                until_next.append(wait)
+        if until_next:
+            return await self._pause(claim, min(until_next), attempt)
         return await self._conclude(claim, attempt)
 
     async def _work_on_purchase(
@@ -182,9 +181,10 @@ class Driver:
     ) -> float | None:
         """Takes a purchase one step on; returns the seconds until its next poll, None where it has ended."""
         job = _job(claim, entry, purchase)
+        told: float | None = None
         match purchase.state:
             case Purchase.State.SUBMITTING if opened is not None:
-                await self._buy(claim, entry, attempt, purchase, job, opened)
+                told = await self._buy(claim, entry, attempt, purchase, job, opened)
                 if len(attempt.bought) > 1:
                     await self._save(save.purchase, Progress(claim.task, [purchase]))
             case Purchase.State.SUBMITTING:
@@ -193,15 +193,18 @@ class Driver:
             await self._look_up(claim, entry, purchase, job)
         elif purchase.state == Purchase.State.ACCEPTED and opened is None:
             return await self._poll(claim, entry, purchase, job)
-        return _wait(entry, purchase) if purchase.is_open else None
+        return _wait(entry, purchase, told) if purchase.is_open else None
 
     async def _buy(
         self, claim: Claim, entry: RouteEntry, attempt: Attempt, purchase: Purchase, job: Job, opened: float
-    ) -> None:
-        """The one paid request. It is sent at most once, and only on a lease known to be good."""
+    ) -> float | None:
+        """The one paid request. It is sent at most once, and only on a lease known to be good.
+
+        Returns the seconds until the first poll, if the vendor said.
+        """
         if self._stopping() or time.monotonic() - opened > PAUSE_LIMIT:
             _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, "not sent", cost=0)
-            return
+            return None
         try:
             result = await self._transport.converse(entry.adapter, entry.adapter.submit(job), paid=True)
         except NotSent as error:
@@ -213,6 +216,8 @@ class Driver:
             if isinstance(result, Rejected):
                 attempt.retry_after = result.retry_after
             await self._take(claim, entry, purchase, result)
+            return getattr(result, "wait", None)
+        return None
 
     async def _poll(self, claim: Claim, entry: RouteEntry, purchase: Purchase, job: Job) -> float | None:
         """Asks how the purchase is doing; an answer that cannot be had or read is asked for again."""
@@ -269,7 +274,9 @@ class Driver:
         _log(claim, attempt)
         pictures = [Picture(**image) for purchase in attempt.bought for image in purchase.images]
         if pictures:
-            await self._save(settle.settle, Ending(claim.task, "completed", pictures=pictures, attempt=attempt))
+            ending = Ending(claim.task, "completed", pictures=pictures, attempt=attempt)
+            if not await self._save(settle.settle, ending):
+                await self._save(save.late, Progress(claim.task, attempt.bought))
             return None
         worst = min(attempt.bought, key=lambda purchase: GRAVITY.index(Outcome(purchase.outcome)))
         attempt.outcome, attempt.message = worst.outcome, worst.message
@@ -277,7 +284,10 @@ class Driver:
             prefix = "Content moderation: " if attempt.outcome == Outcome.REFUSED else ""
             await self._end(claim, attempt.outcome, f"{prefix}{attempt.message}", attempt)
             return None
-        return FALL_BACK if await self._save(save.end_attempt, Progress(claim.task, attempt=attempt)) else None
+        if await self._save(save.end_attempt, Progress(claim.task, attempt=attempt)):
+            return FALL_BACK
+        await self._save(save.late, Progress(claim.task, attempt.bought))
+        return None
 
     # -- what is written -------------------------------------------------------------------------
 

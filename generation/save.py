@@ -43,7 +43,7 @@ def pause(batch: list[Progress]) -> list[bool]:
         f" FROM new WHERE {OURS}",
     )
     write([purchase for p in batch if p.task.id in in_time for purchase in p.purchases])
-    _write_late([p for p in batch if p.task.id not in in_time])
+    late([p for p in batch if p.task.id not in in_time])
     return [p.task.id in in_time for p in batch]
 
 
@@ -74,14 +74,17 @@ def _held(batch: Sequence[Progress]) -> set[str]:
     )
 
 
-def _write_late(batch: Sequence[Progress]) -> None:
-    """A reply that came after the task had ended: kept for the operator, and booked as a leak."""
+def late(batch: Sequence[Progress]) -> list[bool]:
+    """Keeps for the operator what came after the task had ended, and books it as a leak."""
+    kept = []
     for progress in batch:
         ended_under_us = Task.objects.filter(pk=progress.task.pk, lease_token=progress.task.lease_token)
-        if progress.purchases and ended_under_us.exists():
+        kept.append(bool(progress.purchases) and ended_under_us.exists())
+        if kept[-1]:
             write(progress.purchases)
             paid = [p.pk for p in progress.purchases if p.state in PAID]
             Purchase.objects.filter(pk__in=paid).update(leak=F("cost"))
+    return kept
 
 
 def write(purchases: Sequence[Purchase]) -> None:

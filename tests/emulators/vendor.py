@@ -102,10 +102,10 @@ class Vendor:
             return web.json_response({"error": "oops"}, status=500)
         if fault == "garbage":
             return web.Response(text="<html>", content_type="text/html")
-        if fault == "hold":
+        if fault in {"hold", "hold-sync"}:
             while not self.release.is_set():
                 await asyncio.sleep(0.02)
-        if fault == "sync":
+        if fault in {"sync", "hold-sync"}:
             return web.json_response({"images": self._images(body)})
         return web.json_response({"id": job_id})
 

@@ -134,6 +134,23 @@ def test_suspects_are_left_out_of_ordinary_claims(tester: Caller) -> None:
     assert [c.task.pk for c in claim(1, suspects=True)] == [suspect.pk]
 
 
+def test_a_busy_engine_comes_to_its_suspects(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, engine: Loop[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eggapi.loop.SUSPECTS_SECONDS", 0.2)
+    monkeypatch.setattr("eggapi.loop.ALONE_SECONDS", 0.5)
+    engine._suspects_at = 0.0
+    add_route(vendor.url)
+    post(alice, "an egg vendor:hold")
+    engine.wake()
+    while not vendor.seen:
+        time.sleep(0.02)
+    suspect = post(alice)
+    Task.objects.filter(pk=suspect.pk).update(claims_without_progress=2)
+    assert ended(suspect).status == "completed"
+    vendor.release.set()
+
+
 def test_a_poll_is_progress(tester: Caller) -> None:
     task = post(tester)
     (mine,) = claim()

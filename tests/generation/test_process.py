@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from accounts.models import Account
 from billing.models import Hold, LedgerEntry, Wallet
 from eggapi.loop import Loop
 from generation.models import Attempt, Purchase, Route, Task
+from generation.providers.base import Accepted
 from generation.submit import submit
-from tests.emulators.vendor import SpeaksAndFinds, SpeaksOneByOne, Vendor
+from tests.emulators.vendor import Speaks, SpeaksAndFinds, SpeaksOneByOne, Vendor
 from tests.generation.conftest import DOLLAR, ended
 from webhooks.models import Event
 
@@ -180,6 +182,41 @@ def test_it_ends_by_the_deadline(fault: str, alice: Caller, vendor: Vendor, add_
     task = run(alice, f"an egg vendor:{fault}", deadline_seconds=10, seconds=12)
     assert (task.ended, task.error) == ("deadline", "Timed out after 10 seconds.")
     assert_free(alice, task)
+
+
+def test_pictures_that_come_too_late_are_kept_for_the_operator(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    add_route(vendor.url)
+    task = run(alice, "an egg vendor:hold-sync", deadline_seconds=10, seconds=12)
+    vendor.release.set()
+    purchase = Purchase.objects.get(attempt__task=task)
+    for _ in range(150):
+        purchase.refresh_from_db()
+        if purchase.images:
+            break
+        time.sleep(0.02)
+    assert (purchase.state, len(purchase.images), purchase.leak) == ("done", 1, 5000)
+    task.refresh_from_db()
+    assert (task.status, task.outputs.count()) == ("failed", 0)
+    assert_free(alice, task)
+
+
+def test_a_vendor_may_say_when_to_ask_in_whole_seconds(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = Speaks.submit
+
+    def with_wait(self: Speaks, job: Any) -> Any:
+        result = yield from accepted(self, job)
+        assert isinstance(result, Accepted)
+        return replace(result, wait=1)
+
+    monkeypatch.setattr(Speaks, "submit", with_wait)
+    add_route(vendor.url)
+    started = time.monotonic()
+    assert run(alice, "an egg").status == "completed"
+    assert time.monotonic() - started >= 1
 
 
 def test_the_answer_to_a_paid_call_is_saved_even_after_the_deadline(
