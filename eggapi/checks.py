@@ -44,6 +44,20 @@ def no_half_state(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     return []
 
 
+@register(Tags.compatibility)
+def no_half_of_stripe(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """With one secret alone top-ups are off, which is not what whoever set it meant."""
+    if bool(settings.EGGAPI_STRIPE_SECRET_KEY) != bool(settings.EGGAPI_STRIPE_WEBHOOK_SECRET):
+        return [
+            Warning(
+                "Top-ups with Stripe are off: one of their two secrets is missing.",
+                hint="Set both EGGAPI_STRIPE_SECRET_KEY and EGGAPI_STRIPE_WEBHOOK_SECRET, or neither.",
+                id="eggapi.W005",
+            )
+        ]
+    return []
+
+
 @register(Tags.security, deploy=True)
 def fit_for_production(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     return [*_addresses(), *_what_hosts_share()]

@@ -1,4 +1,4 @@
-"""Ringing a Celery task awake: "there is something to do". What there is to do stands in the database."""
+"""Ringing a Celery task awake: "there is something to do", perhaps with which row. The rest stands in the database."""
 
 import logging
 import os
@@ -14,20 +14,22 @@ EXPIRES_SECONDS = 30  # whoever was not in by then has looked for work himself s
 CONNECT_SECONDS = 2
 COMPLAIN_SECONDS = 60.0
 
+Ring = tuple[str, tuple[tuple[str, str], ...]]  # the name of a Celery task, and the ids it is given
+
 
 class Doorbell:
-    """A thread that publishes what was rung, a name at most once per gap, so that callers never meet the broker."""
+    """A thread that publishes what was rung, the same at most once per gap, so that callers never meet the broker."""
 
     def __init__(self) -> None:
-        self._rung: set[str] = set()
+        self._rung: set[Ring] = set()
         self._news = threading.Condition()
         self._thread: threading.Thread | None = None
         self._connection = app.connection_for_write(connect_timeout=CONNECT_SECONDS)
         self._complained_at = -COMPLAIN_SECONDS
 
-    def ring(self, task_name: str) -> None:
+    def ring(self, rung: Ring) -> None:
         with self._news:
-            self._rung.add(task_name)
+            self._rung.add(rung)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
                 self._thread.start()
@@ -38,14 +40,16 @@ class Doorbell:
             with self._news:
                 self._news.wait_for(lambda: self._rung)
                 rung, self._rung = self._rung, set()
-            for task_name in rung:
-                self._publish(task_name)
+            for task_name, ids in rung:
+                self._publish(task_name, dict(ids))
             time.sleep(GAP_SECONDS)
 
-    def _publish(self, task_name: str) -> None:
+    def _publish(self, task_name: str, ids: dict[str, str]) -> None:
         try:
             producer = app.amqp.Producer(self._connection)
-            app.send_task(task_name, producer=producer, ignore_result=True, expires=EXPIRES_SECONDS, retry=False)
+            app.send_task(
+                task_name, kwargs=ids, producer=producer, ignore_result=True, expires=EXPIRES_SECONDS, retry=False
+            )
         except Exception as error:  # whatever is wrong with the broker: the sweep comes by within a second
             self._connection.collect()  # the next publication connects anew
             self._complain(error)
@@ -59,9 +63,9 @@ class Doorbell:
 _doorbell = Doorbell()
 
 
-def ring(task_name: str) -> None:
+def ring(task_name: str, **ids: str) -> None:
     """Has the named Celery task run soon. Returns at once and never fails: a lost ring costs time, not work."""
-    _doorbell.ring(task_name)
+    _doorbell.ring((task_name, tuple(ids.items())))
 
 
 def _renew() -> None:

@@ -9,17 +9,18 @@ environment, follows a redirect unasked, repeats a request that may have arrived
 decoded bytes than it was given.
 """
 
-import asyncio
+import asyncio.selector_events
+import asyncio.sslproto
 import io
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Literal, NamedTuple
 from urllib.parse import urljoin
-from weakref import WeakKeyDictionary
 
 import aiohttp
 import orjson
@@ -36,7 +37,6 @@ Origin = tuple[str, int]  # host and port
 CONNECT_SECONDS = 10.0
 CHUNK = 16 * 1024
 LARGE = 64 * 1024
-LARGE_AT_ONCE = 8
 REDIRECTS = {301, 302, 303, 307, 308}
 # Some hosts of pictures refuse anything that does not look like a browser.
 BROWSER = {
@@ -44,6 +44,10 @@ BROWSER = {
     "Accept": "image/*,*/*;q=0.8",
     "Accept-Encoding": "identity",
 }
+
+# asyncio sets 256 KiB aside to read each connection into: with a thousand open, more than all the rest of a worker.
+asyncio.sslproto.SSLProtocol.max_size = CHUNK
+asyncio.selector_events._SelectorTransport.max_size = CHUNK  # type: ignore[attr-defined]
 
 
 class HttpFailed(Exception):
@@ -119,7 +123,7 @@ def in_words(error: Exception) -> str:
 class Trip:
     """One request on its way out: whose origins may be private, and whether it has a connection yet."""
 
-    home: Origin
+    homes: Sequence[Origin] = ()
     target: Origin = ("", 0)
     connected: bool = False
     fresh: bool = False
@@ -127,7 +131,6 @@ class Trip:
 
 # The socket factory is told an address and nothing else; this tells it the rest.
 _trip: ContextVar[Trip] = ContextVar("trip")
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class GuardedResolver(aiohttp.ThreadedResolver):
@@ -149,7 +152,7 @@ def guarded_socket(addr_info: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def _guard(target: Origin, addresses: list[str]) -> None:
-    if target != _trip.get().home:
+    if target not in _trip.get().homes:
         refuse_private(*target, addresses)
 
 
@@ -203,7 +206,7 @@ async def send(
     *,
     headers: Mapping[str, str] | None = None,
     json: Any = None,
-    data: bytes | aiohttp.FormData | None = None,
+    data: bytes | BinaryIO | aiohttp.FormData | None = None,
     timeout: float,
     cap: int,
     cut: bool = False,
@@ -212,8 +215,7 @@ async def send(
 
     The body is `json`, or `data` as it is (octet-stream unless `headers` say what). `timeout` (seconds)
     bounds everything from the look-up to the last byte; `cap` (bytes) bounds the decoded body: a larger one is
-    TooLarge, or with `cut` is read no further. Of the bodies over 64 KiB at most 8 are read at once.
-    Raises NotSent (AddressRefused) or Lost (TooLarge).
+    TooLarge, or with `cut` is read no further. Raises NotSent (AddressRefused) or Lost (TooLarge).
     """
     body = _body(json, data)
     async with _exchange(session, method, url, timeout, headers=headers, data=body) as response:
@@ -225,22 +227,22 @@ async def download(
     url: str,
     into: BinaryIO,
     *,
-    home: str = "",
+    homes: Sequence[str] = (),
     cap: int,
     timeout: float,
     redirects: int = 3,
 ) -> str:
     """Stream a file into `into` and return its content type as the server named it.
 
-    At most `redirects` hops are followed by hand, each dialled through the session's guard. `home` is the base URL
-    of the upstream that named the file: its host and port may be private where nobody else's may. `timeout`
+    At most `redirects` hops are followed by hand, each dialled through the session's guard. `homes` are base URLs of
+    the upstream that named the file: their hosts and ports may be private where nobody else's may. `timeout`
     (seconds) is for all hops, `cap` is in decoded bytes. On failure `into` may hold a part.
     Raises BadStatus, NotSent (AddressRefused) or Lost (TooLarge).
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout
     for _ in range(redirects + 1):
-        async with _exchange(session, "GET", url, deadline - clock(), home, headers=BROWSER) as response:
+        async with _exchange(session, "GET", url, deadline - clock(), homes, headers=BROWSER) as response:
             if response.status in REDIRECTS:
                 url = _next_hop(url, response.headers)
                 continue
@@ -256,7 +258,9 @@ async def download(
     raise Lost("too many redirects")
 
 
-def _body(json: Any, data: bytes | aiohttp.FormData | None) -> aiohttp.Payload | aiohttp.FormData | None:
+def _body(
+    json: Any, data: bytes | BinaryIO | aiohttp.FormData | None
+) -> aiohttp.Payload | BinaryIO | aiohttp.FormData | None:
     """Written piece by piece: megabytes written at once would hold up everything else on the loop."""
     if json is not None:
         return aiohttp.BytesIOPayload(io.BytesIO(orjson.dumps(json)), content_type="application/json")
@@ -265,10 +269,10 @@ def _body(json: Any, data: bytes | aiohttp.FormData | None) -> aiohttp.Payload |
 
 @asynccontextmanager
 async def _exchange(
-    session: aiohttp.ClientSession, method: str, url: str, seconds: float, home: str = "", **request: Any
+    session: aiohttp.ClientSession, method: str, url: str, seconds: float, homes: Sequence[str] = (), **request: Any
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """One request and the reading of its reply, within `seconds`; what goes wrong is NotSent or Lost."""
-    trip = Trip(home=_origin(URL(home)))
+    trip = Trip(homes=[_origin(URL(home)) for home in homes])
     token = _trip.set(trip)
     try:
         async with asyncio.timeout(seconds):
@@ -310,21 +314,12 @@ def _next_hop(url: str, headers: Mapping[str, str]) -> str:
 
 
 async def _read(stream: aiohttp.StreamReader, cap: int, cut: bool) -> bytes:
-    body = bytearray()
-    await _fill(body, stream, min(cap, LARGE))
-    if LARGE < len(body) <= cap:
-        async with _turn():
-            await _fill(body, stream, cap)
-    if len(body) > cap and not cut:
-        raise TooLarge
-    return bytes(memoryview(body)[:cap])
-
-
-async def _fill(body: bytearray, stream: aiohttp.StreamReader, limit: int) -> None:
-    """Read until `body` is longer than `limit` or the stream ends."""
-    while len(body) <= limit and (piece := await stream.read(CHUNK)):
-        body += piece
-
-
-def _turn() -> asyncio.Semaphore:
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(LARGE_AT_ONCE))
+    """A large body is on disk until it is whole: a thousand may be on their way, and none of them waits for another."""
+    with SpooledTemporaryFile(LARGE) as file:
+        size = 0
+        while size <= cap and (piece := await stream.read(CHUNK)):
+            size += file.write(piece)
+        if size > cap and not cut:
+            raise TooLarge
+        file.seek(0)
+        return file.read(min(size, cap))

@@ -7,6 +7,7 @@ import string
 ALPHANUMERIC = string.ascii_lowercase + string.digits
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 TASK_ID = re.compile(r"gen_[a-z0-9]{24}")
+EVENT_ID = re.compile(r"msg_[a-z0-9]{24}")
 
 
 def random_text(length: int, alphabet: str = ALPHANUMERIC) -> str:

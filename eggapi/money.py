@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 
@@ -40,6 +41,20 @@ def display(micros: int) -> str:
     return ("-$" if micros < 0 else "$") + text.removesuffix("00")
 
 
+class DollarsInput(forms.CharField):
+    """Dollars on a form of operators; micro-dollars behind it."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return bare(value) if type(value) is int else value
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        try:
+            return parse(text) if text else None
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
 class UsdField(models.BigIntegerField):
     """A column of micro-dollars that takes nothing but an int.
 
@@ -58,6 +73,9 @@ class UsdField(models.BigIntegerField):
         if value is None or type(value) is int:
             return value
         raise ValidationError(f"{value!r} is not an int of micro-dollars")
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return models.Field.formfield(self, **{"form_class": DollarsInput, **kwargs})
 
 
 def usd(micros: int) -> models.Value:

@@ -26,6 +26,11 @@ REQUEST_ID = {"description": "What our log knows this request by.", "schema": {"
 class Schema(AutoSchema):
     """Puts what a view documents as its answer into the envelope, examples too."""
 
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        """Everywhere under /v1 `?status=` is as if it were not there."""
+        parameters: list[dict[str, Any]] = super()._get_parameters()
+        return [each | {"allowEmptyValue": True} if each["in"] == "query" else each for each in parameters]
+
     def _get_response_for_code(
         self, serializer: Any, status_code: str, media_types: Any = None, direction: Any = "response"
     ) -> dict[str, Any]:
@@ -33,12 +38,20 @@ class Schema(AutoSchema):
         response["headers"] = {**response.get("headers", {}), "X-Request-Id": REQUEST_ID}
         if status_code in ("429", "503"):
             response["headers"]["Retry-After"] = RETRY_AFTER
-        if status_code < "300":
-            content = response["content"]["application/json"]
+        if status_code < "300" and (content := response.get("content", {}).get("application/json")):
             content["schema"] = enveloped(content["schema"])
             for example in content.get("examples", {}).values():
                 example["value"] = {"data": example["value"], "error": None}
         return response
+
+
+def optional_may_be_null(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Everywhere under /v1 a field of a request that is null is as if it were not there."""
+    for name, schema in result["components"]["schemas"].items():
+        if name.endswith("Request"):
+            for field in schema["properties"].keys() - set(schema.get("required", ())):
+                schema["properties"][field] = {"anyOf": [schema["properties"][field], {"type": "null"}]}
+    return result
 
 
 def enveloped(data: dict[str, Any]) -> dict[str, Any]:
@@ -82,10 +95,10 @@ class PaginationSerializer(serializers.Serializer):
 
 
 PAGES = [
-    OpenApiParameter("page", {"type": "integer", "minimum": 1, "default": 1}),
+    OpenApiParameter("page", {"type": "integer", "minimum": 1, "maximum": pagination.DEEPEST_OFFSET + 1, "default": 1}),
     OpenApiParameter(
         "per_page",
-        {"type": "integer", "minimum": 1, "default": pagination.PER_PAGE},
+        {"type": "integer", "minimum": 1, "maximum": 10**10 - 1, "default": pagination.PER_PAGE},
         description=f"At most {pagination.MOST_PER_PAGE}; more is taken for {pagination.MOST_PER_PAGE}.",
     ),
     OpenApiParameter("created_after", {"type": "string", "format": "date-time"}, description="Exclusive."),

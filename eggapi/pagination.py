@@ -43,7 +43,7 @@ def read(query: Mapping[str, str]) -> Page:
 
     Far into a list a database has to count its way; `created_before` gets there directly.
     """
-    page = Page(_whole(query, "page", 1), min(_whole(query, "per_page", PER_PAGE), MOST_PER_PAGE))
+    page = Page(_whole(query, "page", 1), at_most(query, "per_page", MOST_PER_PAGE, PER_PAGE))
     if page.slice.start > DEEPEST_OFFSET:
         raise ValidationFailed({"page": f"starts beyond {DEEPEST_OFFSET}; go on with created_before"})
     return page
@@ -58,6 +58,11 @@ def period(query: Mapping[str, str]) -> dict[str, datetime]:
 def count(rows: QuerySet) -> int:
     """How many there are, exact to EXACT_TOTAL: to count a million takes longer than to read a page of them."""
     return rows[:EXACT_TOTAL].count()
+
+
+def at_most(query: Mapping[str, str], name: str, most: int, default: int) -> int:
+    """How many are asked for; more than `most` is taken for that. Raises ValidationFailed."""
+    return min(_whole(query, name, default), most)
 
 
 def _whole(query: Mapping[str, str], name: str, default: int) -> int:

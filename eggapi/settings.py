@@ -6,11 +6,12 @@ never asks which mode it is in.
 """
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from django.core.exceptions import ImproperlyConfigured
 
 from eggapi.secretfile import read_or_make
@@ -161,6 +162,7 @@ ACCOUNT_ADAPTER = "accounts.signup.AccountAdapter"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM") or f"eggapi@{urlsplit(EGGAPI_PUBLIC_URL).hostname or 'localhost'}"
 
 # -- database --------------------------------------------------------------------------------------
 
@@ -230,6 +232,22 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "generation.tasks.sweep", "schedule": schedule(1.0), "options": {"expires": 5}},
     "deliver": {"task": "webhooks.tasks.deliver", "schedule": schedule(1.0), "options": {"expires": 5}},
+    "purge": {"task": "generation.tasks.purge", "schedule": crontab(minute="*/5"), "options": {"expires": 240}},
+    "purge-webhooks": {
+        "task": "webhooks.tasks.purge",
+        "schedule": crontab(hour=3, minute=17),
+        "options": {"expires": 3600},
+    },
+    "export": {"task": "generation.tasks.export", "schedule": schedule(60.0), "options": {"expires": 60}},
+    "tell": {"task": "eggapi.tasks.tell", "schedule": schedule(60.0), "options": {"expires": 60}},
+    "mail": {"task": "eggapi.tasks.mail", "schedule": schedule(60.0), "options": {"expires": 60}},
+    "warn": {"task": "billing.tasks.warn", "schedule": schedule(60.0), "options": {"expires": 60}},
+    "audit": {"task": "generation.tasks.audit", "schedule": crontab(minute=7), "options": {"expires": 600}},
+    "standing": {
+        "task": "generation.tasks.check_providers",
+        "schedule": crontab(minute=37),
+        "options": {"expires": 600},
+    },
 }
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 
@@ -292,25 +310,51 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "One key, one endpoint, several providers of images. Every answer has `data` and `error`.",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/v1",
-    "TAGS": [{"name": name} for name in ("Tasks", "Models", "Usage", "Balance")],
+    "TAGS": [
+        {"name": name} for name in ("Tasks", "Events", "Models", "Usage", "Balance", "Keys", "Webhooks", "Account")
+    ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": True,
     "ENUM_NAME_OVERRIDES": {
         "AspectRatio": "generation.fields.ASPECT_RATIOS",
         "Resolution": "generation.fields.RESOLUTIONS",
         "TaskStatus": "generation.models.Status",
         "TaskType": "generation.models.Task.Type",
         "Mode": "accounts.models.Mode",
+        "KeyState": ["usable", "disabled", "expired", "revoked"],
+        "EventType": "webhooks.models.Event.Type",
+        "DeliveryState": "webhooks.models.Delivery.State",
+        "ReceiverState": "webhooks.dashboard_openapi.RECEIVER_STATES",
+        "SecretOverlap": "webhooks.secrets.OVERLAPS",
+        "EndedStatus": "webhooks.openapi.ENDED",
+        "AttemptOutcome": "generation.receipt.OUTCOMES",
         "ErrorCode": "eggapi.openapi.CODES",
     },
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "eggapi.openapi.optional_may_be_null",
+    ],
 }
 
 # -- EggAPI ----------------------------------------------------------------------------------------
 
 EGGAPI_INIT_EMAIL = os.environ.get("EGGAPI_INIT_EMAIL") or "demo@example.com"
+# Adapter -> credential, of EGGAPI_PROVIDER_<NAME>_KEY.
+EGGAPI_PROVIDER_KEYS = {
+    found[1].lower(): value.strip()
+    for name, value in os.environ.items()
+    if value.strip() and (found := re.fullmatch("EGGAPI_PROVIDER_([A-Z0-9_]+)_KEY", name))
+}
 EGGAPI_PRIVATE_HOSTS_ALLOWED = frozenset(words("EGGAPI_PRIVATE_HOSTS_ALLOWED"))
+EGGAPI_OPS_EMAIL = os.environ.get("EGGAPI_OPS_EMAIL", "")
+EGGAPI_OPS_WEBHOOK = os.environ.get("EGGAPI_OPS_WEBHOOK", "")
+# Top-ups are on with both.
+EGGAPI_STRIPE_SECRET_KEY = os.environ.get("EGGAPI_STRIPE_SECRET_KEY", "")
+EGGAPI_STRIPE_WEBHOOK_SECRET = os.environ.get("EGGAPI_STRIPE_WEBHOOK_SECRET", "")
+EGGAPI_STRIPE_URL = "https://api.stripe.com"
 EGGAPI_DRAIN_SECONDS = number("EGGAPI_DRAIN_SECONDS", 60)
+EGGAPI_SHED_SECONDS = number("EGGAPI_SHED_SECONDS", 20, least=1)
 EGGAPI_RETENTION_DAYS = number("EGGAPI_RETENTION_DAYS", 15, least=1)
 EGGAPI_OPEN_TASKS = number("EGGAPI_OPEN_TASKS", 1000, least=1)
 EGGAPI_SUBMITS_PER_MINUTE = number("EGGAPI_SUBMITS_PER_MINUTE", 10_000, least=1)  # per account; a tenth at once
@@ -330,6 +374,7 @@ LOGGING = {
         "django.server": {"level": "CRITICAL"},
         "celery": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
         "waitress.queue": {"level": "ERROR"},
     },
 }

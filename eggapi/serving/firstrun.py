@@ -12,10 +12,14 @@ from django.db import transaction
 
 from accounts import keys, opening
 from accounts.models import Account, ApiKey, Mode, User
+from billing import ledger
+from billing.models import LedgerEntry
 from eggapi import crypto
 from eggapi.serving import home
+from generation.models import Provider
 
 KEY_NAME = "demo"
+STARTING_CREDIT = 1_000_000  # $1.00
 PICTURE = {
     "model": "nanobanana",
     "prompt": "A sailing boat under a full moon and stars, night sea",
@@ -50,6 +54,18 @@ def demo_key(account: Account, path: Path) -> str:
         return kept
     _, text = keys.mint(account, Mode.TEST, KEY_NAME)
     home.write(path, f"{text}\n", mode=0o600)
+    return text
+
+
+@transaction.atomic
+def live_key(account: Account) -> str:
+    """The account's first live key, with money to start with, once the environment gives a provider; else empty."""
+    provider = Provider.objects.filter(name__in=settings.EGGAPI_PROVIDER_KEYS).exclude(adapter="sandbox")
+    if not provider.exists() or ApiKey.objects.filter(account=account, mode=Mode.LIVE).exists():
+        return ""
+    promo = LedgerEntry.Counterpart.PROMO
+    ledger.credit(account, Mode.LIVE, STARTING_CREDIT, reason="starting credit", counterpart=promo)
+    _, text = keys.mint(account, Mode.LIVE, KEY_NAME)
     return text
 
 

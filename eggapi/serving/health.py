@@ -18,7 +18,8 @@ from django.views.decorators.http import require_safe
 
 from eggapi import clock, envelope, errors
 from eggapi.ids import random_text
-from generation.models import Heartbeat, Task
+from generation.backlog import oldest_due_age
+from generation.models import Heartbeat
 
 PATIENCE_SECONDS = 2.5
 STORAGE_EVERY_SECONDS = 10.0
@@ -74,13 +75,6 @@ def _database() -> dict[str, str]:
     if (age := oldest_due_age()) > OLDEST_DUE.total_seconds():
         faults["queue"] = f"the oldest due task has waited {age:.0f} seconds"
     return faults
-
-
-def oldest_due_age() -> float:
-    """For how many seconds the longest waiting task has been due; 0 where none is."""
-    now = clock.now()
-    first = Task.objects.due(now).order_by("next_run_at").values_list("next_run_at", flat=True).first()
-    return (now - first).total_seconds() if first else 0.0
 
 
 def _broker() -> dict[str, str]:

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from billing.models import DailyUsage, Wallet
-from eggapi.serving.health import oldest_due_age
+from generation.backlog import oldest_due_age
 from generation.models import UNFINISHED, Status, Task
 
 TASKS = Gauge("eggapi_tasks", "Tasks by status, of all accounts and both modes.", ["status"])

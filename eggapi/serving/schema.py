@@ -17,7 +17,7 @@ from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
-OURS = ("accounts", "billing", "webhooks", "generation")
+OURS = ("eggapi", "accounts", "billing", "webhooks", "generation")
 
 
 class Unusable(Exception):

@@ -17,6 +17,7 @@ from waitress.task import ErrorTask
 
 from eggapi import envelope, errors
 from eggapi.ids import random_text
+from generation import waiting
 
 log = logging.getLogger("eggapi.request")
 
@@ -24,6 +25,7 @@ LARGEST_REQUEST = 32 * 1024 * 1024  # a dialect's pictures come inside the JSON;
 BACKLOG = 1024
 TRIES = 100
 LAST_ANSWERS_SECONDS = 4.0
+MOST_WAITING = 500
 
 
 class PortTaken(Exception):
@@ -103,6 +105,7 @@ class WebServer:
             clear_untrusted_proxy_headers=False,
         )
         self._waitress.channel_class = Channel
+        waiting.seats.most, waiting.seats.tell = MOST_WAITING, self._stand_in
 
     def run(self) -> None:
         while not self.stopping:
@@ -118,6 +121,11 @@ class WebServer:
         if not self.stopping:
             self.stopping = True
             self._waitress.pull_trigger()
+
+    def _stand_in(self, asleep: int) -> None:
+        """Others work while a request sleeps: there are always as many threads awake."""
+        if not self.stopping:
+            self._waitress.task_dispatcher.set_thread_count(settings.EGGAPI_THREADS + asleep)
 
     def _turn(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._waitress._map, count=1)

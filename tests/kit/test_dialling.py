@@ -87,7 +87,7 @@ def test_an_answer_is_good_for_one_request(names: Names) -> None:
 
     async def twice(session: aiohttp.ClientSession) -> None:
         url = f"http://upstream.internal:{server.port}/"
-        await download(session, url, io.BytesIO(), home=url, cap=99, timeout=5)
+        await download(session, url, io.BytesIO(), homes=[url], cap=99, timeout=5)
         with pytest.raises(AddressRefused):
             await download(session, url, io.BytesIO(), cap=99, timeout=5)
 
@@ -126,7 +126,7 @@ def test_a_name_that_does_not_exist_is_told(get: Get) -> None:
 def test_a_file_may_be_private_at_its_upstreams_own_address() -> None:
     def at(url: str, home: str) -> bytes:
         into = io.BytesIO()
-        on_session(lambda session: download(session, url, into, home=home, cap=99, timeout=5))
+        on_session(lambda session: download(session, url, into, homes=[home], cap=99, timeout=5))
         return into.getvalue()
 
     with serving(OK) as stranger, serving(OK, reply(b"", "302 Found", Location=stranger.url)) as upstream:

@@ -10,7 +10,6 @@ import tracemalloc
 import aiohttp
 import pytest
 
-from eggapi import http
 from eggapi.fetch import fetch
 from eggapi.http import HttpFailed, NotSent, TooLarge, send
 from tests.kit.doors import (
@@ -115,20 +114,15 @@ def test_a_body_can_be_cut_instead(allow: Allow) -> None:
     assert (answer.status, answer.body) == (200, b"abcdefghabcdefgh")
 
 
-def test_few_large_bodies_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one place in the house is taken by a slow large body: others wait, small ones do not."""
-    monkeypatch.setattr(http, "LARGE_AT_ONCE", 1)
+def test_a_slow_large_body_holds_up_no_other() -> None:
     slow = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(70_000), b"", 0.01)
 
     async def run(session: aiohttp.ClientSession) -> None:
         first = asyncio.create_task(send(session, "GET", slow.url, cap=1 << 20, timeout=9))
         await asyncio.sleep(0.2)
-        second = asyncio.create_task(send(session, "GET", large.url, cap=1 << 20, timeout=9))
-        assert (await send(session, "GET", small.url, cap=1 << 20, timeout=9)).body == b"hello"
-        await asyncio.sleep(0.2)
-        assert not second.done()
+        assert len((await send(session, "GET", large.url, cap=1 << 20, timeout=9)).body) == 100_000
+        assert not first.done()
         first.cancel()
-        assert len((await second).body) == 100_000
 
-    with slow, serving(OK) as small, serving(reply(bytes(100_000))) as large:
+    with slow, serving(reply(bytes(100_000))) as large:
         on_session(run, "operator")

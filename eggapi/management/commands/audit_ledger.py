@@ -15,7 +15,7 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> str:
         with snapshot():
-            drift = billing.audit.audit() + generation.audit.audit()
+            drift = generation.audit.audit_ledger()
             totals = billing.audit.totals()
         for sentence in drift:
             self.stdout.write(sentence)

@@ -20,7 +20,7 @@ from eggapi.serving import firstrun, home, schema, web
 from eggapi.serving.firstrun import Newcomer, NoPicture
 from eggapi.serving.web import WebServer
 from eggapi.serving.worker import EmbeddedWorker
-from generation import catalog, engine
+from generation import catalog, engine, vendors
 from generation.models import Heartbeat, Provider, Task
 from webhooks import delivery
 from webhooks.models import Delivery
@@ -59,6 +59,8 @@ class Command(OperatorCommand):
         if news := schema.prepare():
             self._say("Database", news)
         catalog.seed()
+        for sentence in vendors.set_up():
+            self._say("Provider", sentence)
         if settings.EGGAPI_EMBEDDED:
             _forget_last_run()
         user, account = firstrun.first_account(email_address(settings.EGGAPI_INIT_EMAIL))
@@ -66,6 +68,8 @@ class Command(OperatorCommand):
         home.write(folder / "url", f"{settings.EGGAPI_LOCAL_URL}\n")
         server = WebServer(listener)
         self._welcome(folder, links.make(user), key)
+        if live_key := firstrun.live_key(account):
+            self._say("Live key", f"{live_key}   (with $1.00 to start; it is not shown again)")
         wants_picture = not Task.objects.filter(account=account).exists()
         connection.close()
         if wants_picture:
