@@ -1,6 +1,6 @@
 """Who is calling: a bearer key, or a person signed in to the dashboard.
 
-Views see the same Caller for both, as `request.user`; `request.auth` is the UsableKey of the former.
+Views see the same Caller for both, as `request.user`; `request.auth` is the UsableKey, or the User.
 """
 
 import logging
@@ -13,10 +13,10 @@ from django.db.models.functions import Now
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
-from accounts import keys, limits
-from accounts.caller import Caller
+from accounts import keys, limits, terms
+from accounts.caller import Caller, Terms
 from accounts.keys import UsableKey
-from accounts.models import ApiKey, Membership, Mode
+from accounts.models import ApiKey, Membership, Mode, User
 from eggapi import errors
 
 log = logging.getLogger("eggapi.accounts")
@@ -30,9 +30,9 @@ class BearerKey(BaseAuthentication):
     """`Authorization: Bearer egg_live_...`.
 
     Raises Unauthorized for anything in that header but a usable key, in the same words whether it is
-    unknown, revoked or expired; RateLimited after too many of those from one address; Forbidden for a
-    suspended account. A database that does not answer is no reason to refuse a key: its exception
-    passes through.
+    unknown, revoked, disabled or expired; RateLimited after too many of those from one address; Forbidden
+    for a suspended account, and from an address that the key is not for. A database that does not answer
+    is no reason to refuse a key: its exception passes through.
     """
 
     def authenticate(self, request: Request) -> tuple[Caller, UsableKey] | None:
@@ -46,8 +46,9 @@ class BearerKey(BaseAuthentication):
         key = keys.find(text) if keys.looks_right(text) else None
         if key is None:
             refuse(request, INVALID)
-        caller = Caller(key.account_id, key.mode, key.id)
+        caller = Caller(key.account_id, key.mode, key.id, key.terms)
         admit(request, caller, suspended=key.suspended)
+        terms.require_address(caller, request._request)
         if key.idle:
             touch(key.id)
         return caller, key
@@ -63,17 +64,23 @@ class SessionCaller(SessionAuthentication):
     token, Forbidden for a suspended account.
     """
 
-    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
+    def authenticate(self, request: Request) -> tuple[Caller, User] | None:
         person = request._request.user
-        if request.META.get("HTTP_AUTHORIZATION") or not person.is_authenticated:
+        if request.META.get("HTTP_AUTHORIZATION") or not isinstance(person, User):
             return None
         membership = Membership.objects.filter(user=person).select_related("account").order_by("pk").first()
         if membership is None:
             return None
         self.enforce_csrf(request._request)  # type: ignore[arg-type]  # the one whose form is not parsed yet
-        caller = Caller(membership.account_id, request._request.session.get("mode", Mode.TEST))
+        account = membership.account
+        bounds = Terms(
+            monthly_cap=account.monthly_cap,
+            retention_days=account.retention_days,
+            zero_retention=account.zero_retention,
+        )
+        caller = Caller(account.pk, request._request.session.get("mode", Mode.TEST), terms=bounds)
         admit(request, caller, suspended=membership.account.suspended_at is not None)
-        return caller, None
+        return caller, person
 
 
 def refuse(request: Request, message: str) -> NoReturn:

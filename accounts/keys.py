@@ -6,11 +6,13 @@ key from a typing error without asking the database.
 
 import re
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
+import orjson
 from django.db import connection
 
+from accounts.caller import Terms
 from accounts.models import Account, ApiKey
 from eggapi import crypto
 from eggapi.ids import BASE62, random_text
@@ -19,9 +21,12 @@ SHAPE = re.compile(r"(egg_(?:live|test)_[0-9A-Za-z]{30})([0-9A-Za-z]{6})")
 
 # By hand: this runs in every request, and the ORM would take five times as long to write the same text.
 FIND = """
-SELECT k.id, k.account_id, k.mode, a.suspended_at IS NOT NULL, COALESCE(k.last_used_at < {minute_ago}, TRUE)
+SELECT k.id, k.account_id, k.mode, a.suspended_at IS NOT NULL, COALESCE(k.last_used_at < {minute_ago}, TRUE),
+    k.scopes, k.allowed_models, k.cidrs, k.rate, k.rate_seconds, k.concurrency, k.budget, k.budget_period,
+    a.monthly_cap, a.retention_days, a.zero_retention
 FROM accounts_apikey k JOIN accounts_account a ON a.id = k.account_id
-WHERE k.digest = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > {now})
+WHERE k.digest = %s AND k.revoked_at IS NULL AND k.disabled_at IS NULL AND a.delete_at IS NULL
+    AND (k.expires_at IS NULL OR k.expires_at > {now})
 """
 FIND_ON = {
     "postgresql": FIND.format(now="statement_timestamp()", minute_ago="statement_timestamp() - interval '1 minute'"),
@@ -30,13 +35,14 @@ FIND_ON = {
 
 
 class UsableKey(NamedTuple):
-    """A key that is neither revoked nor expired; `idle` if it was last seen over a minute ago."""
+    """A key that is neither revoked, disabled nor expired; `idle` if it was last seen over a minute ago."""
 
     id: int
     account_id: int
     mode: str
     suspended: bool
     idle: bool
+    terms: Terms = Terms()
 
 
 def looks_right(text: str) -> bool:
@@ -54,8 +60,10 @@ def checksum(text: str) -> str:
     return digits
 
 
-def mint(account: Account, mode: str, name: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
-    """Makes a key. The text is returned this once; only its digest is kept."""
+def mint(
+    account: Account, mode: str, name: str, expires_at: datetime | None = None, **terms: Any
+) -> tuple[ApiKey, str]:
+    """Makes a key; `terms` are columns of ApiKey. The text is returned this once; only its digest is kept."""
     body = f"egg_{mode}_{random_text(30, BASE62)}"
     text = body + checksum(body)
     key = ApiKey.objects.create(
@@ -65,6 +73,7 @@ def mint(account: Account, mode: str, name: str, expires_at: datetime | None = N
         digest=crypto.digest(text),
         display=f"egg_{mode}_...{text[-4:]}",
         expires_at=expires_at,
+        **terms,
     )
     return key, text
 
@@ -74,4 +83,8 @@ def find(text: str) -> UsableKey | None:
     with connection.cursor() as cursor:
         cursor.execute(FIND_ON[connection.vendor], [crypto.digest(text)])
         row = cursor.fetchone()
-    return UsableKey(row[0], row[1], row[2], bool(row[3]), bool(row[4])) if row else None
+    if row is None:
+        return None
+    lists = [tuple(orjson.loads(text)) for text in row[5:8]]
+    values: list[Any] = [*lists, *row[8:15], bool(row[15])]
+    return UsableKey(row[0], row[1], row[2], bool(row[3]), bool(row[4]), Terms(*values))

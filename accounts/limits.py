@@ -1,4 +1,4 @@
-"""How often an account may call /v1, and how every reply says so.
+"""How often anybody may call /v1, and how every reply says so.
 
 The headers are those of draft-ietf-httpapi-ratelimit-headers-10.
 """
@@ -17,11 +17,30 @@ SUBMITS = Limit(
     settings.EGGAPI_SUBMITS_PER_MINUTE, 60, burst=math.ceil(settings.EGGAPI_SUBMITS_PER_MINUTE / 10), name="submit"
 )
 FAILED_AUTHENTICATION = Limit(20, 60, name="failed-authentication")
+REPORTS = Limit(20, 60, name="report")
 
 
 def count(request: Request, limit: Limit) -> dict[str, str]:
-    """Counts an authenticated (or public) request; returns its headers. Raises RateLimited."""
-    return _take(_counted_as(request, limit), limit, "Too many requests.")
+    """Counts an authenticated (or public) request; returns its headers. Raises RateLimited.
+
+    Submissions are counted per account, or per key where it has a rate of its own; reads per key, and
+    public pages per address.
+    """
+    caller = caller_of(request)
+    if caller is None:
+        who = ratelimit.client_network(request._request)
+    elif limit.name == SUBMITS.name and caller.terms.rate:
+        who, limit = f"key-{caller.key_id}", Limit(caller.terms.rate, caller.terms.rate_seconds, name=limit.name)
+    elif limit.name == SUBMITS.name or caller.key_id is None:
+        who = f"account-{caller.account_id}"
+    else:
+        who = f"key-{caller.key_id}"
+    return _take(who, limit, "Too many requests.")
+
+
+def count_by_address(request: Request, limit: Limit) -> dict[str, str]:
+    """Counts what was counted by its caller once more, by where it came from. Raises RateLimited."""
+    return _take(ratelimit.client_network(request._request), limit, "Too many requests from this address.")
 
 
 def count_failure(request: Request) -> dict[str, str]:
@@ -35,16 +54,6 @@ def _take(who: str, limit: Limit, complaint: str) -> dict[str, str]:
     if not verdict.allowed:
         raise errors.RateLimited(complaint, retry_after=verdict.retry_after, headers=headers(limit, verdict))
     return headers(limit, verdict)
-
-
-def _counted_as(request: Request, limit: Limit) -> str:
-    """Submissions are counted per account, reads per key, and public pages per address."""
-    caller = caller_of(request)
-    if caller is None:
-        return ratelimit.client_network(request._request)
-    if limit.name == SUBMITS.name or caller.key_id is None:
-        return f"account-{caller.account_id}"
-    return f"key-{caller.key_id}"
 
 
 def headers(limit: Limit, verdict: Verdict) -> dict[str, str]:

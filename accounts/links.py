@@ -1,6 +1,6 @@
 """One-time sign-in links: how the first operator gets in, and anyone without a password."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -28,6 +28,11 @@ def redeem(token: str) -> User | None:
         return None
     user = links.select_related("user").get().user
     return user if user.is_active else None
+
+
+def purge(now: datetime) -> None:
+    """Forgets links that nobody can use any more."""
+    LoginLink.objects.filter(expires_at__lt=now).delete()
 
 
 def base_url() -> str:

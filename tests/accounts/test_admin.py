@@ -3,8 +3,9 @@
 import pytest
 from django.test import Client
 
-from accounts import keys
-from accounts.models import Account, ApiKey, Mode, User
+from accounts import auditlog, keyring, keys
+from accounts.fields import NewKey
+from accounts.models import Account, ApiKey, AuditEntry, Mode, User
 from accounts.opening import account_of
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +31,7 @@ def act(client: Client, model: str, action: str, row: int) -> int:
 
 def test_every_page_opens(operator: Client, key: tuple[ApiKey, str]) -> None:
     user, account = User.objects.get(email="alice@example.com"), Account.objects.get()
+    auditlog.note("key.make", str(key[0]), user, account)
     for path in [
         "user/",
         "user/add/",
@@ -39,6 +41,8 @@ def test_every_page_opens(operator: Client, key: tuple[ApiKey, str]) -> None:
         f"account/{account.pk}/change/",
         "apikey/",
         f"apikey/{key[0].pk}/change/",
+        "auditentry/",
+        f"auditentry/{AuditEntry.objects.get().pk}/change/",
     ]:
         assert operator.get(f"/admin/accounts/{path}").status_code == 200, path
 
@@ -57,6 +61,59 @@ def test_a_key_is_revoked(operator: Client, key: tuple[ApiKey, str]) -> None:
     assert act(operator, "apikey", "revoke", key[0].pk) == 302
     assert keys.find(key[1]) is None
     assert keys.find(other) is not None
+
+
+def test_a_key_is_disabled_and_enabled(operator: Client, key: tuple[ApiKey, str]) -> None:
+    assert act(operator, "apikey", "disable", key[0].pk) == 302
+    assert keys.find(key[1]) is None
+    assert act(operator, "apikey", "enable", key[0].pk) == 302
+    assert keys.find(key[1]) is not None
+
+
+def test_its_terms_are_shown(operator: Client) -> None:
+    new = NewKey("server", scopes=("generate",), cidrs=("10.0.0.0/8",), rate=(20, 3600), budget=5_250_000)
+    made, _ = keyring.make(account_of("alice@example.com"), Mode.LIVE, new)
+    page = operator.get(f"/admin/accounts/apikey/{made.pk}/change/").content.decode()
+    for term in ("generate", "10.0.0.0/8", "20/hour", "$5.2500"):
+        assert term in page
+
+
+def test_all_keys_of_an_account_are_revoked(operator: Client, key: tuple[ApiKey, str]) -> None:
+    _, bobs = keys.mint(account_of("bob@example.com"), Mode.LIVE, "bob's")
+    assert act(operator, "account", "revoke_all", key[0].account_id) == 302
+    assert keys.find(key[1]) is None
+    assert keys.find(bobs) is not None
+
+
+def test_the_audit_log_says_who_did_it(operator: Client, key: tuple[ApiKey, str]) -> None:
+    act(operator, "account", "suspend", key[0].account_id)
+    act(operator, "account", "suspend", key[0].account_id)
+    act(operator, "account", "readmit", key[0].account_id)
+    act(operator, "apikey", "revoke", key[0].pk)
+    entries = AuditEntry.objects.order_by("pk")
+    assert [(entry.action, entry.target) for entry in entries] == [
+        ("account.suspend", "alice@example.com"),
+        ("account.readmit", "alice@example.com"),
+        ("key.revoke", str(key[0])),
+    ]
+    assert {entry.actor for entry in entries} == {User.objects.get(email="operator@example.com")}
+    assert operator.post(f"/admin/accounts/auditentry/{entries[0].pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize(("written", "cap"), [("25", 25_000_000), ("$0.016", 16_000), ("", None)])
+def test_a_monthly_cap_is_written_in_dollars(
+    operator: Client, key: tuple[ApiKey, str], written: str, cap: int | None
+) -> None:
+    Account.objects.update(monthly_cap=1)
+    path = f"/admin/accounts/account/{key[0].account_id}/change/"
+    form = operator.get(path).context["adminform"].form
+    assert form["monthly_cap"].value() == "0.000001"
+    body = {name: form[name].value() or "" for name in form.fields} | {"monthly_cap": written}
+    body.pop("zero_retention")
+    for inline in operator.get(path).context["inline_admin_formsets"]:
+        body |= {f"{inline.formset.prefix}-TOTAL_FORMS": 0, f"{inline.formset.prefix}-INITIAL_FORMS": 0}
+    assert operator.post(path, body).status_code == 302
+    assert Account.objects.get().monthly_cap == cap
 
 
 def test_a_key_is_neither_made_nor_changed_nor_deleted(operator: Client, key: tuple[ApiKey, str]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from accounts import keys
+from accounts.keys import UsableKey
 from accounts.models import ApiKey, Mode
 from accounts.opening import account_of
 from eggapi import clock, crypto
@@ -58,7 +59,7 @@ class TestMinted:
         assert text.startswith("egg_live_")
         assert key.display == f"egg_live_...{text[-4:]}"
         with django_assert_num_queries(1):
-            assert keys.find(text) == (key.pk, account.pk, "live", False, True)
+            assert keys.find(text) == UsableKey(key.pk, account.pk, "live", suspended=False, idle=True)
 
     def test_it_is_never_stored_in_clear(self) -> None:
         _, text = keys.mint(account_of("alice@example.com"), Mode.TEST, "laptop")
@@ -93,4 +94,4 @@ class TestMinted:
         for seconds, idle in [(30, False), (90, True)]:
             ApiKey.objects.update(last_used_at=clock.now() - timedelta(seconds=seconds))
             found = keys.find(text)
-            assert found == (key.pk, key.account_id, "test", False, idle)
+            assert found == UsableKey(key.pk, key.account_id, "test", suspended=False, idle=idle)

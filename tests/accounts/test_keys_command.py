@@ -1,6 +1,7 @@
 """manage.py keys and login_link, as scripts call them."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,12 +12,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from accounts import keys
+from accounts import keyring, keys
+from accounts.caller import Terms
 from accounts.models import Account, ApiKey, LoginLink, Mode
 from accounts.opening import account_of
 from eggapi import clock
 
 pytestmark = pytest.mark.django_db
+
+RATE = "--rate must be a number of calls in a time, such as 20/minute; the times are second, minute, hour, day."
+CIDRS = "--cidrs must be networks such as 10.0.0.0/8 or 2001:db8::/32."
 
 
 def run(*arguments: str) -> str:
@@ -51,9 +56,53 @@ class TestCreate:
         assert expires_at is not None
         assert abs(expires_at - clock.now() - timedelta(hours=24)) < timedelta(seconds=5)
 
+    def test_its_terms_are_kept(self) -> None:
+        text = create(
+            *("--budget", "5.00", "--budget-period", "day", "--rate", "20/minute", "--concurrency", "10"),
+            *("--scopes", "generate, tasks:read", "--models", "nanobanana", "--cidrs", "10.0.0.0/8,::1"),
+        )
+        found = keys.find(text.strip())
+        assert found is not None
+        assert found.terms == Terms(
+            scopes=("generate", "tasks:read"),
+            allowed_models=("nanobanana",),
+            cidrs=("10.0.0.0/8", "::1/128"),
+            rate=20,
+            rate_seconds=60,
+            concurrency=10,
+            budget=5_000_000,
+            budget_period="day",
+        )
+
+    @pytest.mark.parametrize(
+        ("option", "sentence"),
+        [
+            ("--budget=five", "--budget must be dollars with at most six decimals, such as 5.00."),
+            ("--budget=0", "--budget must be from $0.000001 to $1000000000.0000."),
+            ("--budget=-5", "--budget must be from $0.000001 to $1000000000.0000."),
+            ("--budget-period=day", "--budget-period is of no use without a budget."),
+            ("--budget-period=year", "--budget-period must be one of day, week, month."),
+            *((f"--rate={rate}", RATE) for rate in ("20", "0/minute", "20/fortnight", "9999999/day", "-1/minute")),
+            ("--concurrency=0", "--concurrency must be from 1 to 1000000."),
+            ("--concurrency=ten", "--concurrency must be an integer."),
+            ("--concurrency=-1", "--concurrency must be an integer."),
+            ("--scopes=generate,everything", "--scopes must be one of generate, tasks:read, usage:read."),
+            ("--scopes=", "--scopes must be one of generate, tasks:read, usage:read."),
+            ("--models=nanobanana,", "--models must not be empty."),
+            ("--cidrs=10.0.0.1/8", CIDRS),
+            ("--cidrs=intranet", CIDRS),
+        ],
+    )
+    def test_it_rejects_strange_terms_with_one_sentence(self, option: str, sentence: str) -> None:
+        with pytest.raises(CommandError, match=f"^{re.escape(sentence)}$"):
+            create(option)
+        assert not Account.objects.exists()
+
     @pytest.mark.parametrize("expires", ["0h", "24", "h", "-1d", "1.5h", "9999999d"])
     def test_it_rejects_a_strange_duration(self, expires: str) -> None:
-        with pytest.raises(CommandError, match="no duration"):
+        with pytest.raises(
+            CommandError, match=r"^--expires must be minutes, hours or days, such as 30m, 24h or 90d\.$"
+        ):
             create(f"--expires={expires}")
         assert not Account.objects.exists()
 
@@ -62,23 +111,25 @@ class TestCreate:
             create(account="alice")
 
     def test_it_requires_a_name(self) -> None:
-        for name in ("", " ", "x" * 101):
-            with pytest.raises(CommandError, match="1 to 100"):
+        for name, fault in [("", "not be empty"), (" ", "not be empty"), ("x" * 101, "at most"), ("a\nb", "one line")]:
+            with pytest.raises(CommandError, match=f"^--name must .*{fault}"):
                 create(name=name)
 
 
 def test_list_shows_the_state_of_every_key_but_no_key() -> None:
-    texts = [create(name=name).strip() for name in ("one", "two", "three")]
-    bobs = create(account="bob@example.com", name="four").strip()
+    texts = [create(name=name).strip() for name in ("one", "two", "three", "four")]
+    bobs = create(account="bob@example.com", name="bob's").strip()
     ApiKey.objects.get(name="two").revoke()
     ApiKey.objects.filter(name="three").update(expires_at=clock.now(), last_used_at=clock.now())
+    keyring.disable(ApiKey.objects.get(name="four"))
     lines = [line.split("  ") for line in run("keys", "list", "--account", "alice@example.com").splitlines()]
     assert [(line[0], line[1], line[4]) for line in lines] == [
+        (f"egg_live_...{texts[3][-4:]}", "disabled", "four"),
         (f"egg_live_...{texts[2][-4:]}", "expired", "three"),
         (f"egg_live_...{texts[1][-4:]}", "revoked", "two"),
         (f"egg_live_...{texts[0][-4:]}", "usable", "one"),
     ]
-    assert run("keys", "list").startswith(f"egg_live_...{bobs[-4:]}  usable  never used  bob@example.com  four\n")
+    assert run("keys", "list").startswith(f"egg_live_...{bobs[-4:]}  usable  never used  bob@example.com  bob's\n")
 
 
 class TestRevoke:

@@ -117,6 +117,13 @@ class TestPassword:
         sign_in(client)
         assert signed_in_as(client) is None
 
+    def test_guessing_is_stopped_from_many_addresses_too(self) -> None:
+        for number in range(6):
+            sign_in(Client(REMOTE_ADDR=f"192.0.2.{number}"), password=f"guess number {number}")
+        another = Client(REMOTE_ADDR="192.0.2.77")
+        sign_in(another)
+        assert signed_in_as(another) is None
+
     @pytest.mark.parametrize("elsewhere", ["//evil.example.com", "https://evil.example.com/", "javascript:alert(1)"])
     def test_it_never_leads_elsewhere(self, client: Client, elsewhere: str) -> None:
         assert sign_in(client, next=elsewhere)["Location"] == "/home"

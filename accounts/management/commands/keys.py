@@ -1,19 +1,29 @@
 """manage.py keys create | list | revoke"""
 
-import re
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
-from accounts import keys
+from accounts import fields, keyring
 from accounts.models import ApiKey, Mode
 from accounts.opening import account_of
 from eggapi import clock, crypto
 from eggapi.command import OperatorCommand, email_address
+from eggapi.errors import ValidationFailed
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+# Option -> how it is written down; each is a field of POST /v1/keys.
+TERMS = {
+    "budget": ("5.00", "dollars it may spend"),
+    "budget_period": ("day", "per day, week or month, in UTC; else in all"),
+    "rate": ("20/minute", "submissions per second, minute, hour or day, counted for this key alone"),
+    "concurrency": ("10", "unfinished tasks at a time"),
+    "scopes": ("generate,tasks:read", "of generate, tasks:read and usage:read; else all"),
+    "models": ("nanobanana", "models it is for, comma-separated; else all"),
+    "cidrs": ("10.0.0.0/8", "networks it is for, comma-separated; else any"),
+    "expires": ("24h", "minutes, hours or days from now: 30m, 24h, 90d"),
+}
+LISTS = ("scopes", "models", "cidrs")
 
 
 class Command(OperatorCommand):
@@ -26,7 +36,8 @@ class Command(OperatorCommand):
         create.add_argument("--account", required=True, metavar="EMAIL", help="opened if there is none")
         create.add_argument("--mode", required=True, choices=Mode.values)
         create.add_argument("--name", required=True, help="what people will know it by")
-        create.add_argument("--expires", metavar="24h", help="minutes, hours or days from now: 30m, 24h, 90d")
+        for name, (example, meaning) in TERMS.items():
+            create.add_argument(option(name), metavar=example, help=meaning)
 
         listing = verbs.add_parser("list", help="prints one key a line, the newest first")
         listing.add_argument("--account", metavar="EMAIL")
@@ -41,23 +52,35 @@ class Command(OperatorCommand):
 
 
 def create(options: dict[str, Any]) -> str:
-    email, name = email_address(options["account"]), options["name"].strip()
-    if not 1 <= len(name) <= 100:
-        raise CommandError("The name must have 1 to 100 characters.")
-    lifetime = duration(options["expires"]) if options["expires"] else None
-    expires_at = clock.now() + lifetime if lifetime else None
-    _, text = keys.mint(account_of(email), options["mode"], name, expires_at)
+    email = email_address(options["account"])
+    try:
+        new = fields.read(body_of(options))
+    except ValidationFailed as error:
+        name, fault = next(iter(error.fields.items()))
+        raise CommandError(f"{option(name)} {fault}.") from None
+    _, text = keyring.make(account_of(email), options["mode"], new)
     return text
+
+
+def body_of(options: dict[str, Any]) -> dict[str, Any]:
+    """What was written on the command line, as the JSON object that POST /v1/keys takes."""
+    body = {name: options[name] for name in ("name", *TERMS) if options[name] is not None}
+    body |= {name: [item.strip() for item in body[name].split(",")] for name in LISTS if name in body}
+    if body.get("concurrency", "").isdecimal():
+        body["concurrency"] = int(body["concurrency"])
+    return body
+
+
+def option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def listing(options: dict[str, Any]) -> str:
     now = clock.now()
     lines = []
     for key in keys_of(options["account"]).select_related("account").order_by("-pk"):
-        expired = key.expires_at is not None and key.expires_at <= now
-        state = "revoked" if key.revoked_at else "expired" if expired else "usable"
         used = clock.iso(key.last_used_at) if key.last_used_at else "never used"
-        lines.append(f"{key.display}  {state}  {used}  {key.account}  {key.name}")
+        lines.append(f"{key.display}  {key.state(now)}  {used}  {key.account}  {key.name}")
     return "\n".join(lines)
 
 
@@ -65,12 +88,13 @@ def revoke(options: dict[str, Any]) -> str:
     text = options["key"]
     displays = [text, f"egg_live_...{text}", f"egg_test_...{text}"]  # no LIKE: SQLite's takes a for A
     looks_like_it = Q(display__in=displays) | Q(digest=crypto.digest(text))
-    found = list(keys_of(options["account"]).filter(looks_like_it, revoked_at=None)[:2])
+    keys = keys_of(options["account"]).select_related("account")
+    found = list(keys.filter(looks_like_it, revoked_at=None)[:2])
     if not found:
         raise CommandError("There is no such key, or it is revoked already.")
     if len(found) > 1:
         raise CommandError("More than one key looks like this: add --account EMAIL, or give the whole key.")
-    found[0].revoke()
+    keyring.revoke(found[0])
     return f"Revoked {found[0].display}"
 
 
@@ -79,11 +103,3 @@ def keys_of(email: str | None) -> QuerySet[ApiKey]:
     if email is None:
         return ApiKey.objects.all()
     return ApiKey.objects.filter(account__memberships__user__email=email_address(email))
-
-
-def duration(text: str) -> timedelta:
-    """90d, 24h or 30m. Raises CommandError."""
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
-    if match is None:
-        raise CommandError(f"{text!r} is no duration such as 30m, 24h or 90d.")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
