@@ -50,6 +50,24 @@ WALLETS = (
     ),
 )
 
+BUDGETS = (
+    Check(
+        "budget {0} says {1:$} is used, but its holds sum to {2:$}",
+        """
+        SELECT b.id, b.used, COALESCE(h.total, 0) FROM billing_budget b LEFT JOIN (
+            SELECT budget, SUM(total) AS total FROM (
+                SELECT key_budget AS budget, CASE state WHEN 'open' THEN amount ELSE captured END AS total
+                FROM billing_hold WHERE key_budget <> 0
+                UNION ALL
+                SELECT account_budget, CASE state WHEN 'open' THEN amount ELSE captured END
+                FROM billing_hold WHERE account_budget <> 0
+            ) AS parts GROUP BY budget
+        ) h ON h.budget = b.id
+        WHERE b.used <> COALESCE(h.total, 0)
+        """,
+    ),
+)
+
 CAPTURES = (
     Check(
         "{0} has its hold {1} with {2:$} captured, but {3:$} captured in the ledger",
@@ -135,9 +153,78 @@ USAGE = (
 )
 
 
+PAYMENTS = (
+    Check(
+        "entry {0} refunds {1:$} for {2!r}, of which {3:$} was captured",
+        """
+        SELECT e.id, e.amount, e.task_id, COALESCE(h.captured, 0) FROM billing_ledgerentry e
+        LEFT JOIN billing_hold h ON h.task_id = e.task_id AND h.wallet_id = e.wallet_id
+        WHERE e.kind = 'refund'
+            AND (e.amount <= 0 OR e.amount > COALESCE(h.captured, 0) OR e.counterpart <> 'revenue')
+        """,
+    ),
+    Check(
+        "code {0} has {1} of {2} uses left, but was redeemed {3} times",
+        """
+        SELECT c.display, c.uses_left, b.uses, COALESCE(r.times, 0) FROM billing_redeemcode c
+        JOIN billing_redeembatch b ON b.id = c.batch_id
+        LEFT JOIN (SELECT code_id, COUNT(*) AS times FROM billing_redemption GROUP BY code_id) r ON r.code_id = c.id
+        WHERE c.uses_left + COALESCE(r.times, 0) <> b.uses
+        """,
+    ),
+    Check(
+        "code {0} of {1:$} was redeemed by account {2}, but entry {3} is a {4} of {5:$} in wallet {6}",
+        """
+        SELECT c.display, b.amount, r.account_id, e.id, e.kind, e.amount, e.wallet_id FROM billing_redemption r
+        JOIN billing_redeemcode c ON c.id = r.code_id JOIN billing_redeembatch b ON b.id = c.batch_id
+        JOIN billing_ledgerentry e ON e.id = r.entry_id JOIN billing_wallet w ON w.id = e.wallet_id
+        WHERE e.kind <> 'redeem' OR e.counterpart <> 'promo' OR e.amount <> b.amount OR w.account_id <> r.account_id
+        """,
+    ),
+    Check(
+        "entry {0} redeems {1:$}, but no code",
+        """
+        SELECT e.id, e.amount FROM billing_ledgerentry e LEFT JOIN billing_redemption r ON r.entry_id = e.id
+        WHERE e.kind = 'redeem' AND r.id IS NULL
+        """,
+    ),
+    Check(
+        "{0} of {1:$} is {2}, but {3:$} was credited for {4!r}",
+        """
+        SELECT t."order", t.amount, t.state, COALESCE(e.amount, 0), t.payment FROM billing_topup t
+        LEFT JOIN billing_wallet w ON w.account_id = t.account_id AND w.mode = 'live'
+        LEFT JOIN billing_ledgerentry e
+            ON e.kind = 'topup' AND e.reference = t.payment AND e.wallet_id = w.id AND t.payment <> ''
+        WHERE COALESCE(e.amount, 0) <> CASE t.state WHEN 'paid' THEN t.amount ELSE 0 END
+        """,
+    ),
+    Check(
+        "entry {0} tops up {1:$} for payment {2!r}, which is of no order",
+        """
+        SELECT e.id, e.amount, e.reference FROM billing_ledgerentry e
+        LEFT JOIN billing_topup t ON t.payment = e.reference AND t.payment <> ''
+        WHERE e.kind = 'topup' AND t.payment IS NULL
+        """,
+    ),
+    Check(
+        "wallet {0} owes {1:$}, but {2:$} of its top-ups was taken back, and {3:$} from it",
+        """
+        SELECT w.id, w.owed, COALESCE(t.total, 0), COALESCE(e.total, 0) FROM billing_wallet w
+        LEFT JOIN (SELECT account_id, SUM(taken_back) AS total FROM billing_topup GROUP BY account_id) t
+            ON t.account_id = w.account_id AND w.mode = 'live'
+        LEFT JOIN (
+            SELECT wallet_id, -SUM(amount) AS total FROM billing_ledgerentry
+            WHERE kind = 'chargeback' GROUP BY wallet_id
+        ) e ON e.wallet_id = w.id
+        WHERE w.owed <> COALESCE(t.total, 0) - COALESCE(e.total, 0)
+        """,
+    ),
+)
+
+
 def audit() -> list[str]:
     """A sentence for everything in the books that does not agree with the rest."""
-    return drift(WALLETS + CAPTURES + USAGE)
+    return drift(WALLETS + BUDGETS + CAPTURES + USAGE + PAYMENTS)
 
 
 def totals() -> str:

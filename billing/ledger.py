@@ -1,7 +1,7 @@
-"""Hold, capture, release, credit: the only code that moves money.
+"""Hold, capture, release, credit, refund, take back: the only code that moves money.
 
 Every change is a guarded update whose row count is the answer. Rows are locked in one order
-everywhere - daily usage, hold, wallet - and within a batch by id, because batches deadlock otherwise.
+everywhere - daily usage, hold, wallet, budget - and within a batch by id, because batches deadlock otherwise.
 """
 
 from collections import defaultdict
@@ -14,9 +14,10 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.models import Account, Mode
+from billing import budgets
 from billing.models import Hold, LedgerEntry, Wallet
 from eggapi import clock, rows
-from eggapi.money import LARGEST, usd
+from eggapi.money import LARGEST, display, usd
 
 PLAY_MONEY = 100_000_000  # $100.00
 
@@ -25,17 +26,24 @@ class Insufficient(Exception):
     """The free balance does not cover the amount."""
 
 
+class NotRefundable(Exception):
+    """Why a task cannot be refunded, as a sentence."""
+
+
 class Settled(Exception):
     """A hold that should be open is not: somebody else settled this task."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Promise:
-    """Money asked for one task."""
+    """Money asked for one task, by `key` (0: by none); the budgets are the ids of the rows it was taken from."""
 
     wallet_id: int
     task_id: str
     amount: int
+    key: int = 0
+    key_budget: int = 0
+    account_budget: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +67,82 @@ def credit(
     amount: int,
     *,
     reason: str,
+    kind: LedgerEntry.Kind = LedgerEntry.Kind.CREDIT,
     counterpart: LedgerEntry.Counterpart = LedgerEntry.Counterpart.ADJUSTMENT,
+    reference: str = "",
 ) -> LedgerEntry:
-    """Adds `amount` to a wallet, or takes it back where negative.
+    """Adds `amount` to a wallet, which pays what it owes first, or takes it back where negative.
 
     Raises Insufficient if less than that is free, ValueError for nothing and for more than a wallet can hold.
     """
+    wallet_id = Wallet.id_of(account.pk, mode)
+    _add(wallet_id, amount)
+    entry = _enter(wallet_id, kind, counterpart, amount, reason=reason, reference=reference)
+    _pay_debt(wallet_id, "paid what was owed")
+    return entry
+
+
+@transaction.atomic
+def refund(task_id: str, amount: int | None, *, reason: str) -> LedgerEntry:
+    """Gives back what was captured for a task, or `amount` of it; once per task. Raises NotRefundable."""
+    hold = Hold.objects.filter(pk=task_id, state=Hold.State.CAPTURED).first()
+    if hold is None:
+        raise NotRefundable(f"nothing was charged for {task_id!r}")
+    amount = hold.captured if amount is None else amount
+    if not 0 < amount <= hold.captured:
+        raise NotRefundable(f"the amount must be more than nothing and at most the {display(hold.captured)} charged")
+    _add(hold.wallet_id, amount)
+    # The wallet is locked from here on, so no other refund of this task is half-way.
+    if LedgerEntry.objects.filter(task_id=task_id, kind=LedgerEntry.Kind.REFUND).exists():
+        raise NotRefundable(f"{task_id} was refunded before")
+    kind, counterpart = LedgerEntry.Kind.REFUND, LedgerEntry.Counterpart.REVENUE
+    entry = _enter(hold.wallet_id, kind, counterpart, amount, task_id=task_id, reason=reason)
+    _pay_debt(hold.wallet_id, "paid what was owed")
+    return entry
+
+
+@transaction.atomic
+def take_back(account: Account, mode: Mode, amount: int, *, reason: str) -> None:
+    """Takes money that a payment brought, for the bank took it back: what is free, and the rest is owed."""
+    wallet_id = Wallet.id_of(account.pk, mode)
+    Wallet.objects.filter(pk=wallet_id).update(owed=F("owed") + usd(amount))
+    _pay_debt(wallet_id, reason)
+
+
+def _add(wallet_id: int, amount: int) -> None:
+    """Locks the wallet. Raises Insufficient and ValueError, as `credit` does."""
     if not 0 < abs(amount) <= LARGEST:
         raise ValueError("the amount is nothing or more than a wallet can hold")
-    wallet_id = Wallet.id_of(account.pk, mode)
     wallet = Wallet.objects.filter(pk=wallet_id, posted__lte=LARGEST - max(amount, 0)).covering(-amount)
     if not wallet.update(posted=F("posted") + usd(amount)):
         raise Insufficient if amount < 0 else ValueError("a wallet cannot hold so much")
+
+
+def _pay_debt(wallet_id: int, reason: str) -> None:
+    """Pays what a wallet owes from what is free in it; the caller's own update has locked its row."""
+    wallet = Wallet.objects.get(pk=wallet_id)
+    if paid := min(wallet.owed, wallet.available):
+        Wallet.objects.filter(pk=wallet_id).update(posted=F("posted") - usd(paid), owed=F("owed") - usd(paid))
+        _enter(wallet_id, LedgerEntry.Kind.CHARGEBACK, LedgerEntry.Counterpart.TOPUP, -paid, reason=reason)
+
+
+def _enter(
+    wallet_id: int,
+    kind: LedgerEntry.Kind,
+    counterpart: LedgerEntry.Counterpart,
+    amount: int,
+    *,
+    reason: str,
+    reference: str = "",
+    task_id: str = "",
+) -> LedgerEntry:
     return LedgerEntry.objects.create(
         wallet_id=wallet_id,
-        kind=LedgerEntry.Kind.CREDIT,
+        kind=kind,
         counterpart=counterpart,
         amount=amount,
+        task_id=task_id,
+        reference=reference,
         reason=reason,
         created_at=clock.now(),
     )
@@ -103,7 +170,7 @@ def _take(wallet_id: int, amount: int, tasks: int) -> bool:
     """The hold itself. Hand-written because the ORM takes five times as long to say it, on the hottest path."""
     sql = (
         "UPDATE billing_wallet SET held = held + %s, task_count = task_count + %s, open_holds = open_holds + %s"
-        " WHERE id = %s AND posted - held >= %s AND open_holds + %s <= %s"
+        " WHERE id = %s AND posted - held >= %s AND owed = 0 AND open_holds + %s <= %s"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [amount, tasks, tasks, wallet_id, amount, tasks, settings.EGGAPI_OPEN_TASKS])
@@ -115,6 +182,11 @@ def is_crowded(wallet_id: int) -> bool:
     return Wallet.objects.filter(pk=wallet_id, open_holds__gte=settings.EGGAPI_OPEN_TASKS).exists()
 
 
+def debt_of(wallet_id: int) -> int:
+    """What has to be paid before anything can be held."""
+    return Wallet.objects.values_list("owed", flat=True).get(pk=wallet_id)
+
+
 def unreserve(promise: Promise) -> None:
     """Undoes `reserve` for a task that is not made after all, before the commit."""
     wallet = Wallet.objects.filter(pk=promise.wallet_id)
@@ -124,7 +196,15 @@ def unreserve(promise: Promise) -> None:
 def write_holds(promises: Sequence[Promise], now: datetime) -> None:
     """The rows of what `reserve` took."""
     rows.insert(
-        Hold(task_id=promise.task_id, wallet_id=promise.wallet_id, amount=promise.amount, created_at=now)
+        Hold(
+            task_id=promise.task_id,
+            wallet_id=promise.wallet_id,
+            amount=promise.amount,
+            key=promise.key,
+            key_budget=promise.key_budget,
+            account_budget=promise.account_budget,
+            created_at=now,
+        )
         for promise in promises
     )
 
@@ -150,7 +230,14 @@ def close(closings: Sequence[Closing], now: datetime) -> dict[str, int]:
         for closing in closings
         if closing.captured
     )
-    return _close_in_wallets(closings, holds)
+    places = _close_in_wallets(closings, holds)
+    budgets.give_back(each for c in closings for each in budgets.unspent(holds[c.task_id], c.captured))
+    return places
+
+
+def open_holds_of(key: int) -> int:
+    """How many unfinished tasks a key has; exact while its account's wallet is locked."""
+    return Hold.objects.filter(key=key, state=Hold.State.OPEN).count()
 
 
 def _close_holds(closings: Sequence[Closing], now: datetime) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from billing.models import UsageRecord, Wallet
+from billing.models import TopUp, UsageRecord, Wallet
 from eggapi import clock, money
 
 
@@ -31,3 +31,13 @@ def summary_body(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def balance_body(wallet: Wallet) -> dict[str, Any]:
     return {"mode": wallet.mode, "available": money.display(wallet.available), "held": money.display(wallet.held)}
+
+
+def topup_body(topup: TopUp, url: str) -> dict[str, Any]:
+    return {
+        "id": topup.order,
+        "amount": money.display(topup.amount),
+        "state": topup.state,
+        "url": url,
+        "created_at": clock.iso(topup.created_at),
+    }

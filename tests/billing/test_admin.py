@@ -1,18 +1,22 @@
 """What operators see of money, and that they cannot change it."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import Account
-from billing.models import DailyUsage, Hold, LedgerEntry, UsageRecord, Wallet
-from tests.billing.till import hold, open_account, settle
+from accounts.models import Account, AuditEntry, User
+from billing import redeem
+from billing.audit import audit
+from billing.models import DailyUsage, Hold, LedgerEntry, RedeemBatch, TopUp, UsageRecord, Wallet
+from eggapi import clock
+from tests.billing.till import PRICE, balances, hold, open_account, settle, wallet_of
 
 pytestmark = pytest.mark.django_db
-MODELS: list[type[Model]] = [Wallet, LedgerEntry, Hold, UsageRecord, DailyUsage]
+MODELS: list[type[Model]] = [Wallet, LedgerEntry, Hold, UsageRecord, DailyUsage, RedeemBatch, TopUp]
 
 
 @pytest.fixture
@@ -20,6 +24,8 @@ def account() -> Account:
     account = open_account(images=10)
     settle({hold(account, 4): 3})
     hold(account, 2)
+    redeem.make("spring", 5_000_000, 2, 1, None)
+    TopUp.objects.create(order="top_1", account=account, amount=20_000_000, created_at=clock.now())
     return account
 
 
@@ -31,6 +37,8 @@ def account() -> Account:
         (Hold, {"state": "captured"}, ["alice@example.com live", "$0.0400", "$0.0300", "Captured"]),
         (UsageRecord, {}, ["alice@example.com", "$0.0300", "$0.0100", "nanobanana"]),
         (DailyUsage, {}, ["alice@example.com", "$0.0300", "nanobanana"]),
+        (RedeemBatch, {}, ["spring", "$5.0000"]),
+        (TopUp, {}, ["alice@example.com", "top_1", "$20.0000", "Open"]),
     ],
 )
 def test_it_works(
@@ -78,6 +86,85 @@ def test_it_changes_nothing(admin_client: Client, account: Account, model: type[
     delete = {"action": "delete_selected", "_selected_action": [pk], "post": "yes"}
     admin_client.post(reverse(f"{name}_changelist"), delete)
     assert list(model._default_manager.order_by("pk").values()) == before
+
+
+def test_who_tries_to_change_an_entry_is_written_down(admin_client: Client, admin_user: User, account: Account) -> None:
+    pk = LedgerEntry.objects.get(kind="capture").pk
+    assert admin_client.post(reverse("admin:billing_ledgerentry_change", args=[pk]), {"amount": 1}).status_code == 403
+    assert admin_client.post(reverse("admin:billing_ledgerentry_delete", args=[pk]), {"post": "yes"}).status_code == 403
+    noted = AuditEntry.objects.order_by("pk").values_list("action", "target", "actor")
+    assert list(noted) == [
+        ("entry.change_refused", f"entry {pk}", admin_user.pk),
+        ("entry.delete_refused", f"entry {pk}", admin_user.pk),
+    ]
+
+
+class TestMoving:
+    """The dialogs that an operator moves money with."""
+
+    def send(self, client: Client, name: str, row: Model, **fields: str) -> int:
+        path = reverse(f"admin:billing_{name}", args=[row.pk])
+        form = {"amount": "5", "reason": "goodwill", "once": "a", "_form_submitted": "True"} | fields
+        assert client.get(path).status_code == 200
+        return client.post(path, form).status_code
+
+    def test_a_credit(self, admin_client: Client, admin_user: User, account: Account) -> None:
+        wallet = wallet_of(account)
+        assert self.send(admin_client, "wallet_credit", wallet, amount="5") == 200
+        assert self.send(admin_client, "wallet_credit", wallet, amount="-0.03", once="b") == 200
+        entries = LedgerEntry.objects.filter(wallet=wallet, reason="goodwill").order_by("pk")
+        assert list(entries.values_list("kind", "counterpart", "amount")) == [
+            ("credit", "adjustment", 5_000_000),
+            ("credit", "adjustment", -30_000),
+        ]
+        noted = AuditEntry.objects.earliest("pk")
+        assert (noted.action, noted.actor, noted.account, noted.detail) == (
+            "wallet.credit",
+            admin_user,
+            account,
+            {"amount": 5_000_000, "reason": "goodwill"},
+        )
+        assert audit() == []
+
+    def test_a_form_sent_twice_credits_once(self, admin_client: Client, account: Account) -> None:
+        for _ in range(2):
+            self.send(admin_client, "wallet_credit", wallet_of(account))
+        assert wallet_of(account).posted == 5_000_000 + 7 * PRICE
+        assert AuditEntry.objects.count() == 1
+
+    def test_a_refund(self, admin_client: Client, admin_user: User, account: Account) -> None:
+        entry = LedgerEntry.objects.get(kind="capture")
+        for _ in range(2):
+            assert self.send(admin_client, "ledgerentry_refund", entry, amount="0.02") == 200
+        assert balances([account]) == [(9 * PRICE, 2 * PRICE)]
+        noted = AuditEntry.objects.get()
+        assert (noted.action, noted.target, noted.actor) == ("task.refund", entry.task_id, admin_user)
+        assert audit() == []
+
+    @pytest.mark.parametrize("wrong", [{"amount": "much"}, {"amount": ""}, {"reason": " "}, {"reason": "a" * 201}])
+    def test_what_is_wrong_is_refused(self, admin_client: Client, account: Account, wrong: dict[str, str]) -> None:
+        assert self.send(admin_client, "wallet_credit", wallet_of(account), **wrong) == 200
+        assert self.send(admin_client, "ledgerentry_refund", LedgerEntry.objects.get(kind="capture"), **wrong) == 200
+        assert balances([account]) == [(7 * PRICE, 2 * PRICE)]
+        assert not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize("amount", ["0", "-0.050001", "99999999999999"])
+    def test_what_cannot_be_moves_nothing(self, admin_client: Client, account: Account, amount: str) -> None:
+        self.send(admin_client, "wallet_credit", wallet_of(account), amount=amount)
+        self.send(admin_client, "ledgerentry_refund", LedgerEntry.objects.get(kind="capture"), amount=amount)
+        assert balances([account]) == [(7 * PRICE, 2 * PRICE)]
+        assert not AuditEntry.objects.exists()
+
+    def test_who_only_looks_may_not(self, client: Client, account: Account) -> None:
+        user = User.objects.create_user("clerk@example.com", is_staff=True)
+        user.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
+        client.force_login(user)
+        for path in (
+            reverse("admin:billing_wallet_credit", args=[wallet_of(account).pk]),
+            reverse("admin:billing_ledgerentry_refund", args=[LedgerEntry.objects.get(kind="capture").pk]),
+        ):
+            assert client.post(path, {"amount": "5", "reason": "x", "_form_submitted": "True"}).status_code == 403
+        assert balances([account]) == [(7 * PRICE, 2 * PRICE)]
 
 
 def test_it_requires_an_operator(client: Client, account: Account) -> None:

@@ -18,14 +18,19 @@ from hypothesis.stateful import (
 )
 
 from accounts.models import Account, Mode
-from billing import ledger
+from billing import ledger, topup
 from billing.audit import audit
-from billing.ledger import Insufficient, Settled
-from tests.billing.till import PRICE, balances, hold, open_account, promise, reserve, settle
+from billing.checkout import Sight
+from billing.ledger import Insufficient, NotRefundable, Settled
+from billing.models import TopUp
+from eggapi import clock
+from eggapi.errors import ServiceUnavailable
+from tests.billing.till import PRICE, balances, open_account, promise, reserve, settle, wallet_of
 
 EMAILS = ("alice@example.com", "bob@example.com")
 email = st.sampled_from(EMAILS)
 images = st.integers(1, 4)
+ORDERS = count()
 
 
 class Crash(Exception):
@@ -53,6 +58,9 @@ class Ledger(RuleBasedStateMachine):
         super().__init__()
         self.posted = dict.fromkeys(EMAILS, 0)
         self.held: dict[str, tuple[str, int]] = {}  # by open task
+        self.owed = dict.fromkeys(EMAILS, 0)
+        self.paid: dict[str, int] = {}  # by order, not taken back
+        self.charged: dict[str, tuple[str, int]] = {}  # by task that was not refunded
         self.closed: list[str] = []
         self.example = transaction.atomic()
         self.example.__enter__()
@@ -76,15 +84,69 @@ class Ledger(RuleBasedStateMachine):
         except Insufficient:
             assert self.free(email) + amount < 0
         else:
-            self.posted[email] += amount
+            self.move(email, amount)
             assert self.free(email) >= 0
+
+    def move(self, email: str, amount: int) -> None:
+        """What is owed is paid from what is free then."""
+        self.posted[email] += amount
+        paid = min(self.owed[email], self.free(email))
+        self.posted[email] -= paid
+        self.owed[email] -= paid
+
+    @rule(email=email, amount=images)
+    def pay(self, email: str, amount: int) -> None:
+        order = f"top_{next(ORDERS)}"
+        TopUp.objects.create(
+            order=order,
+            account=self.accounts[email],
+            amount=amount * PRICE,
+            session=f"cs_{order}",
+            created_at=clock.now(),
+        )
+        sight = self.sight(order, amount)
+        for _ in range(2):
+            topup._pay(TopUp.objects.select_related("account").get(pk=order), sight.payment)
+        self.paid[order] = amount
+        self.move(email, amount)
+
+    @precondition(lambda self: self.paid)
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        order = data.draw(st.sampled_from(list(self.paid)))
+        row = TopUp.objects.select_related("account").get(pk=order)
+        amount = self.paid.pop(order)
+        topup._take_back(row, self.sight(order, amount, taken_back=amount))
+        with pytest.raises(ServiceUnavailable):
+            topup._take_back(row, self.sight(order, amount, taken_back=amount))
+        self.owed[row.account.name] += amount
+        self.move(row.account.name, 0)
+
+    def sight(self, order: str, amount: int, taken_back: int = 0) -> Sight:
+        return Sight(f"cs_{order}", order, "usd", amount * PRICE, f"pi_{order}", taken_back * PRICE, False)
+
+    @precondition(lambda self: self.charged)
+    @rule(data=st.data(), more=st.integers(0, 1))
+    def refund(self, data: st.DataObject, more: int) -> None:
+        task = data.draw(st.sampled_from(list(self.charged)))
+        email, charged = self.charged[task]
+        amount = data.draw(st.integers(1, charged)) + more * charged
+        if amount > charged:
+            with pytest.raises(NotRefundable):
+                ledger.refund(task, amount * PRICE, reason="test")
+            return
+        ledger.refund(task, amount * PRICE, reason="test")
+        with pytest.raises(NotRefundable):
+            ledger.refund(task, PRICE, reason="test")
+        del self.charged[task]
+        self.move(email, amount)
 
     @rule(asked=st.lists(st.tuples(email, images), min_size=1, max_size=6))
     def reserve(self, asked: list[tuple[str, int]]) -> None:
         promises = [promise(self.accounts[email], number) for email, number in asked]
         covered = reserve(*promises)
         for (email, number), one in zip(asked, promises, strict=True):
-            assert (one.task_id in covered) == (number <= self.free(email))
+            assert (one.task_id in covered) == (number <= self.free(email) and not self.owed[email])
             if one.task_id in covered:
                 self.held[one.task_id] = email, number
 
@@ -94,7 +156,10 @@ class Ledger(RuleBasedStateMachine):
         delivered = self.some_delivered(data)
         assert settle(delivered).keys() == delivered.keys()
         for task, number in delivered.items():
-            self.posted[self.held.pop(task)[0]] -= number
+            email, _ = self.held.pop(task)
+            self.posted[email] -= number
+            if number:
+                self.charged[task] = email, number
         self.closed += delivered
 
     @precondition(lambda self: self.held)
@@ -123,7 +188,8 @@ class Ledger(RuleBasedStateMachine):
         with connection.execute_wrapper(watch):
             ledger.credit(self.accounts[email], Mode.LIVE, PRICE, reason="test")
             settle(delivered)
-            hold(self.accounts[email])
+            ledger.take_back(self.accounts[email], Mode.LIVE, PRICE, reason="test")
+            reserve(promise(self.accounts[email]))
         raise Crash
 
     def some_delivered(self, data: st.DataObject) -> dict[str, int]:
@@ -136,6 +202,9 @@ class Ledger(RuleBasedStateMachine):
         assert audit() == []
         assert balances(list(self.accounts.values())) == [
             (self.posted[email] * PRICE, (self.posted[email] - self.free(email)) * PRICE) for email in EMAILS
+        ]
+        assert [wallet_of(account).owed for account in self.accounts.values()] == [
+            self.owed[email] * PRICE for email in EMAILS
         ]
 
 
