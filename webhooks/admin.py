@@ -4,7 +4,7 @@ from django.contrib import admin
 from unfold.admin import ModelAdmin, TabularInline
 
 from eggapi.readonly import ReadOnly
-from webhooks.models import Delivery, DeliveryAttempt, Event
+from webhooks.models import Delivery, DeliveryAttempt, Event, Origin
 
 
 class DeliveriesOfEvent(ReadOnly, TabularInline):
@@ -15,7 +15,7 @@ class DeliveriesOfEvent(ReadOnly, TabularInline):
 
 class AttemptsOfDelivery(ReadOnly, TabularInline):
     model = DeliveryAttempt
-    fields = ("n", "at", "status", "error", "milliseconds", "reply")
+    fields = ("n", "at", "by_hand", "status", "error", "milliseconds", "reply")
     ordering = ("n",)
 
 
@@ -27,7 +27,7 @@ class EventAdmin(ReadOnly, ModelAdmin):
     search_fields = ("id__exact", "task_id__exact")
     ordering = ("-created_at",)
     show_full_result_count = False
-    fields = ("id", "type", "task_id", "account", "mode", "seq", "created_at", "body")
+    fields = ("id", "type", "task_id", "account", "mode", "seq", "created_at", "emptied_at", "body")
     inlines = (DeliveriesOfEvent,)
 
     @admin.display
@@ -44,6 +44,16 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
     ordering = ("-id",)
     show_full_result_count = False
     fields = (
-        "event", "account", "url", "state", "attempts", "next_run_at", "lease_until", "last_status", "last_error",
+        "event", "account", "mode", "url", "state", "attempts", "granted", "by_hand", "next_run_at", "lease_until",
+        "delivered_at", "last_status", "last_error",
     )  # fmt: skip
     inlines = (AttemptsOfDelivery,)
+
+
+@admin.register(Origin)
+class OriginAdmin(ReadOnly, ModelAdmin):
+    list_display = ("host", "account", "failures", "first_failure_at", "last_failure_at", "last_error", "disabled_at")
+    list_filter = (("disabled_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("account",)
+    search_fields = ("host",)
+    ordering = ("-failures", "pk")

@@ -10,20 +10,28 @@ from datetime import datetime, timedelta
 from secrets import randbits
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q
 
 from eggapi import clock
 from webhooks import secrets
-from webhooks.models import Delivery, Secret
+from webhooks.models import Delivery, Origin, Secret
 
 LEASE = timedelta(seconds=60)
 MOST_PER_HOST = 4
 MOST_PER_ACCOUNT = 8
+MOST_ENDED = 1000
+ITS_ORIGIN = Origin.objects.filter(account=OuterRef("account"), host=OuterRef("host"))
+IS_DISABLED = Q(disabled_at__isnull=False)
+IS_CLOSED = Q(account__suspended_at__isnull=False) | Q(account__deleted_at__isnull=False)
 CLAIM_LOCK = 0x776562686F6F6B73  # "webhooks"
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery leased to this process until it is saved, with all that sending it takes."""
+    """A delivery leased to this process until it is saved, with all that sending it takes.
+
+    `delivered` says that it was before, `failing` that its origin has lately done nothing but fail.
+    """
 
     id: int
     token: int
@@ -32,6 +40,12 @@ class Claimed:
     url: str
     body: bytes
     attempts: int
+    granted: int
+    by_hand: bool
+    delivered: bool
+    account_id: int
+    host: str
+    failing: bool
     secrets: Sequence[Secret]
     at: datetime
 
@@ -65,13 +79,42 @@ class Places:
         self.accounts[account_id] += 1
 
 
+class Closed:
+    """Whom nothing is sent to: accounts that are suspended or deleted, and disabled origins of the others."""
+
+    def __init__(self) -> None:
+        self.accounts: set[int] = set()
+        self.origins: set[tuple[int, str]] = set()
+
+    @property
+    def those_of_accounts(self) -> Q:
+        return Q(account__in=self.accounts)
+
+    @property
+    def those_of_origins(self) -> Q:
+        """What somebody asks for by hand goes there nevertheless."""
+        theirs = Q(pk__in=[])
+        for account_id, host in self.origins:
+            theirs |= Q(account=account_id, host=host, by_hand=False)
+        return theirs
+
+
 def claim(room: int) -> list[Claimed]:
-    """Leases at most `room` due deliveries, longest due first; those without a free place are left as they are."""
+    """Leases at most `room` due deliveries, longest due first; those without a free place are left as they are.
+
+    Ends those that come due for an account or an origin that is closed.
+    """
     _wait_for_turn()
     now = clock.now()
+    chosen, closed = _choose(room, now)
+    if closed.accounts:
+        _end(closed.those_of_accounts, Delivery.State.STOPPED, "the account is closed", now)
+    if closed.origins:
+        _end(closed.those_of_origins, Delivery.State.DISABLED, "the receiver is disabled", now)
     rows = list(
         Delivery.objects.due(now)
-        .filter(pk__in=_choose(room, now))
+        .filter(pk__in=chosen)
+        .annotate(failing=Exists(ITS_ORIGIN))
         .select_for_update(of=("self",), skip_locked=True)
         .select_related("event")
     )
@@ -86,10 +129,16 @@ def claim(room: int) -> list[Claimed]:
             id=row.pk,
             token=token,
             event_id=row.event_id,
-            task_id=row.event.task_id,
+            task_id=row.event.task_id or "",
             url=row.url,
             body=bytes(row.event.payload),
             attempts=row.attempts,
+            granted=row.granted,
+            by_hand=row.by_hand,
+            delivered=row.delivered_at is not None,
+            account_id=row.account_id,
+            host=row.host,
+            failing=row.failing,
             secrets=live[row.account_id],
             at=now,
         )
@@ -104,9 +153,10 @@ def _wait_for_turn() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
 
 
-def _choose(room: int, now: datetime) -> list[int]:
-    """Reads past the hosts and accounts that have no place free, however much waits for them."""
+def _choose(room: int, now: datetime) -> tuple[list[int], Closed]:
+    """Reads past the hosts and accounts that have no place free or are closed, however much waits for them."""
     places = Places(Delivery.objects.in_flight(now).values_list("host", "account_id"))
+    closed = Closed()
     chosen: list[int] = []
     more = True
     while more and len(chosen) < room:
@@ -115,8 +165,26 @@ def _choose(room: int, now: datetime) -> list[int]:
             .exclude(pk__in=chosen)
             .exclude(host__in=places.full_hosts())
             .exclude(account__in=places.full_accounts())
+            .exclude(closed.those_of_accounts | closed.those_of_origins)
+            .annotate(account_closed=IS_CLOSED, origin_closed=Q(by_hand=False) & Exists(ITS_ORIGIN.filter(IS_DISABLED)))
         )
-        page = list(waiting.order_by("next_run_at", "pk").values_list("pk", "host", "account_id")[:room])
-        chosen += [pk for pk, host, account_id in page if places.take(host, account_id)]
+        page = list(
+            waiting.order_by("next_run_at", "pk").values_list(
+                "pk", "host", "account_id", "account_closed", "origin_closed"
+            )[:room]
+        )
+        for pk, host, account_id, account_closed, origin_closed in page:
+            if account_closed:
+                closed.accounts.add(account_id)
+            elif origin_closed:
+                closed.origins.add((account_id, host))
+            elif places.take(host, account_id):
+                chosen.append(pk)
         more = len(page) == room
-    return chosen[:room]
+    return chosen[:room], closed
+
+
+def _end(theirs: Q, state: str, error: str, now: datetime) -> None:
+    """Some of them; the next claim goes on."""
+    some = Delivery.objects.due(now).filter(theirs).select_for_update(of=("self",), skip_locked=True)
+    Delivery.objects.filter(pk__in=list(some.values_list("pk", flat=True)[:MOST_ENDED])).end(state, error)

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 import aiohttp
 from django.db.models import F
+from django.db.models.functions import Coalesce
 
 from eggapi import clock
 from eggapi.addresses import BadUrl, check_url
 from eggapi.http import AddressRefused, HttpFailed, open_session, send
 from eggapi.loop import Loop
-from webhooks import signing
+from webhooks import origins, signing
 from webhooks.claim import LEASE, Claimed, claim
 from webhooks.models import Delivery, DeliveryAttempt, DeliveryQuerySet
 from webhooks.verdict import Answer, Verdict, judge
@@ -32,7 +34,7 @@ MOST_KEPT = 1024
 OUR_FAULT_WAIT = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sent:
     """An attempt that was made."""
 
@@ -43,6 +45,19 @@ class Sent:
     @property
     def n(self) -> int:
         return self.claimed.attempts + 1
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What was delivered before stays so, whatever came of sending it again."""
+        verdict = judge(self.answer, self.n - self.claimed.granted + Delivery.SCHEDULED)
+        if self.claimed.delivered and verdict.wait is None:
+            return Verdict(Delivery.State.DELIVERED, verdict.error)
+        return verdict
+
+    @property
+    def result(self) -> origins.Result:
+        one = self.claimed
+        return origins.Result((one.account_id, one.host), self.verdict.error, one.by_hand, one.failing)
 
 
 class Courier:
@@ -80,7 +95,8 @@ class Courier:
         return [[] for _ in room]
 
     def renew(self, claimed: list[Claimed]) -> list[None]:
-        _held(claimed).update(lease_until=clock.now() + LEASE)
+        # One that was given back a moment ago stays given back.
+        _held(claimed).filter(lease_until__isnull=False).update(lease_until=clock.now() + LEASE)
         return [None] * len(claimed)
 
     def release(self, claimed: list[Claimed]) -> list[None]:
@@ -126,16 +142,20 @@ def save(sent: list[Sent]) -> Sequence[None]:
     DeliveryAttempt.objects.bulk_create(_row(s) for s in kept)
     alike: dict[tuple[Verdict, int | None], list[int]] = defaultdict(list)
     for s in kept:
-        alike[judge(s.answer, s.n), s.answer.status].append(s.claimed.id)
+        alike[s.verdict, s.answer.status].append(s.claimed.id)
     for (verdict, status), ids in alike.items():
+        delivered = {"delivered_at": Coalesce("delivered_at", now)} if verdict.state == Delivery.State.DELIVERED else {}
         Delivery.objects.filter(pk__in=ids).update(
             state=verdict.state,
             attempts=F("attempts") + 1,
+            by_hand=False,
             next_run_at=None if verdict.wait is None else now + verdict.wait,
             lease_until=None,
             last_status=status,
             last_error=verdict.error,
+            **delivered,
         )
+    origins.note([s.result for s in kept], now)
     return [None] * len(sent)
 
 
@@ -144,6 +164,7 @@ def _row(sent: Sent) -> DeliveryAttempt:
     return DeliveryAttempt(
         delivery_id=sent.claimed.id,
         n=sent.n,
+        by_hand=sent.claimed.by_hand,
         at=sent.claimed.at,
         status=answer.status,
         error=answer.error,

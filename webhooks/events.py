@@ -49,8 +49,10 @@ def publish(new: Sequence[NewEvent], now: datetime) -> None:
         Delivery(
             event_id=row.id,
             account_id=event.account_id,
+            mode=event.mode,
+            created_at=now,
             url=event.url,
-            host=_host(event.url),
+            host=host_of(event.url),
             next_run_at=now,
         )
         for row, event in zip(events, new, strict=True)
@@ -62,7 +64,7 @@ def publish(new: Sequence[NewEvent], now: datetime) -> None:
         transaction.on_commit(partial(ring, "webhooks.tasks.deliver"))
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
     """One spelling for each receiver, or several would each have places of their own."""
     parts = urlsplit(url)
     name = (parts.hostname or "").rstrip(".")

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from accounts.models import Account
+from accounts import auditlog
+from accounts.models import Account, User
 from eggapi import clock, crypto
 from webhooks.models import Secret
 
-OVERLAP = timedelta(hours=24)
+OVERLAPS = {"now": timedelta(), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+OVERLAP = "24h"
 
 
 def make_first(account: Account) -> None:
@@ -21,11 +23,20 @@ def make_first(account: Account) -> None:
 
 
 @transaction.atomic
-def rotate(account: Account) -> str:
-    """Makes a new secret (`whsec_` and base64 of 32 bytes) and returns it; the older ones sign for 24 h more."""
+def rotate(account: Account, overlap: str = OVERLAP, actor: User | None = None) -> str:
+    """Makes a new secret (`whsec_` and base64 of 32 bytes) and returns it, once.
+
+    The newest of the older ones signs along for `overlap`, one of OVERLAPS; the others are over at once.
+    """
+    Account.objects.select_for_update(of=("self",)).get(pk=account.pk)  # of two rotations at once, one comes second
     now = clock.now()
-    account.webhook_secrets.filter(expires_at=None).update(expires_at=now + OVERLAP)
-    return _make(account)
+    older = account.webhook_secrets.filter(expires_at__gt=now)
+    newest = account.webhook_secrets.filter(expires_at=None)
+    older.update(expires_at=now)
+    newest.update(expires_at=now + OVERLAPS[overlap])
+    secret = _make(account)
+    auditlog.note("webhook_secret.rotate", str(account), actor, account, overlap=overlap)
+    return secret
 
 
 def live(account_ids: Collection[int], now: datetime) -> dict[int, list[Secret]]:

@@ -5,7 +5,8 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutdown
 
-from webhooks import delivery
+from eggapi import clock
+from webhooks import delivery, retention
 
 DRAIN_SECONDS = 5.0
 
@@ -14,6 +15,12 @@ DRAIN_SECONDS = 5.0
 def deliver(**_: Any) -> None:
     """Wakes the courier of the process this runs in."""
     delivery.wake()
+
+
+@shared_task(name="webhooks.tasks.purge")
+def purge(**_: Any) -> None:
+    """Every night, from beat."""
+    retention.purge(clock.now())
 
 
 @worker_shutdown.connect

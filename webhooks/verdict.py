@@ -44,7 +44,10 @@ class Verdict:
 
 
 def judge(answer: Answer, attempts: int) -> Verdict:
-    """After `attempts` attempts, this one included. Only 2xx is a success: a redirect is not followed."""
+    """After `attempts` of the schedule's attempts, this one included; below 1 it was made ahead of the schedule.
+
+    Only 2xx is a success: a redirect is not followed.
+    """
     if answer.status and 200 <= answer.status < 300:
         return Verdict(Delivery.State.DELIVERED)
     error = answer.error or f"HTTP {answer.status}"
@@ -52,7 +55,7 @@ def judge(answer: Answer, attempts: int) -> Verdict:
         return Verdict(Delivery.State.STOPPED, error)
     if attempts > len(WAITS):
         return Verdict(Delivery.State.FAILED, error)
-    wait = WAITS[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)
+    wait = WAITS[max(attempts, 1) - 1] * random.uniform(1 - JITTER, 1 + JITTER)
     return Verdict(Delivery.State.DUE, error, max(wait, _wish(answer.retry_after)))
 
 

@@ -13,10 +13,11 @@ from pytest_django import Settings
 from accounts.models import Account
 from accounts.opening import account_of
 from eggapi import clock
+from tests.kit.conftest import allow, authority, names  # noqa: F401 - fixtures
 from tests.webhooks.receiver import Receiver, Say
 from webhooks import delivery
 from webhooks.events import NewEvent, publish
-from webhooks.models import Delivery
+from webhooks.models import Delivery, DeliveryAttempt, Event, Origin, Secret
 
 Receive = Callable[..., Receiver]
 _seq = count(1)
@@ -72,6 +73,18 @@ def due_now(one: Delivery) -> timedelta:
     Delivery.objects.filter(pk=one.pk).update(next_run_at=F("next_run_at") - wait)
     delivery.wake()
     return wait
+
+
+def pass_time(time: timedelta) -> None:
+    """Moves everything that is written down back, as if so much later."""
+    for model, columns in {
+        Delivery: ["created_at", "next_run_at", "lease_until", "delivered_at"],
+        DeliveryAttempt: ["at"],
+        Event: ["created_at"],
+        Origin: ["first_failure_at", "last_failure_at", "disabled_at"],
+        Secret: ["created_at", "expires_at"],
+    }.items():
+        model._default_manager.update(**{column: F(column) - time for column in columns})
 
 
 def after_attempt(one: Delivery, n: int, seconds: float = 5) -> Delivery:

@@ -48,6 +48,11 @@ class Receiver:
         self._server.server_close()
         self._thread.join()
 
+    def say(self, *answers: Say) -> None:
+        """Gives these answers from now on."""
+        with self._guard:
+            self._answers = list(answers)
+
     def let_go(self) -> None:
         """From now on nobody hangs."""
         self._closing.set()

@@ -5,7 +5,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account
+from eggapi import clock
 from tests.webhooks.conftest import queue
+from webhooks import origins
 from webhooks.models import Delivery, DeliveryAttempt, Event
 
 
@@ -21,8 +23,8 @@ def delivery(account: Account) -> Delivery:
 
 def test_it_works(admin_client: Client, delivery: Delivery) -> None:
     for page, shown in [
-        (reverse("admin:webhooks_event_changelist"), [delivery.event_id, delivery.event.task_id]),
-        (reverse("admin:webhooks_delivery_changelist"), [delivery.event.task_id, "example.com"]),
+        (reverse("admin:webhooks_event_changelist"), [delivery.event_id, str(delivery.event.task_id)]),
+        (reverse("admin:webhooks_delivery_changelist"), [str(delivery.event.task_id), "example.com"]),
         (reverse("admin:webhooks_event_change", args=[delivery.event_id]), ["&quot;n&quot;:7", "example.com"]),
         (
             reverse("admin:webhooks_delivery_change", args=[delivery.pk]),
@@ -34,10 +36,16 @@ def test_it_works(admin_client: Client, delivery: Delivery) -> None:
         assert [text for text in shown if text not in response.content.decode()] == []
 
 
+def test_it_shows_receivers_that_only_fail(admin_client: Client, account: Account) -> None:
+    origins.note([origins.Result((account.pk, "example.com:443"), "timeout", False, False)], clock.now())
+    page = admin_client.get(reverse("admin:webhooks_origin_changelist")).content.decode()
+    assert [text for text in ("example.com:443", "timeout") if text not in page] == []
+
+
 def test_it_finds_by_task(admin_client: Client, account: Account, delivery: Delivery) -> None:
     queue(account, "https://example.com/other")
     for page in ("admin:webhooks_event_changelist", "admin:webhooks_delivery_changelist"):
-        found = admin_client.get(reverse(page), {"q": delivery.event.task_id}).context["cl"].queryset
+        found = admin_client.get(reverse(page), {"q": str(delivery.event.task_id)}).context["cl"].queryset
         assert found.count() == 1
 
 
