@@ -76,7 +76,7 @@ class Vendor:
         app.router.add_get("/jobs", self._look_up)
         app.router.add_get("/jobs/{id}", self._poll)
         app.router.add_get("/files/{name}", self._file)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -151,6 +151,7 @@ REJECTIONS = {
     "e401": (401, {}),
     "refused": (400, {}),
     "invalid": (422, {}),
+    "odd": (409, {}),
 }
 
 
@@ -167,7 +168,8 @@ class Speaks(Provider):
 
     def submit(self, job: Job) -> Generator[Call, Reply, Submitted]:
         words = [word.removeprefix("vendor:") for word in job.prompt.split() if word.startswith("vendor:")]
-        body = {"ref": job.client_ref, "images": job.images, "fault": (words or ["ok"])[0], "model": job.model}
+        body = {"ref": job.client_ref, "images": job.images, "fault": (words or ["ok"])[0]}
+        body |= {"model": job.model, "prompt": job.prompt}
         reply = yield Call("POST", "/jobs", json=body)
         match reply.status:
             case 429 | 503:
@@ -178,6 +180,8 @@ class Speaks(Provider):
                 return Rejected(Outcome.REFUSED, "prompt contains prohibited content")
             case 422:
                 return Rejected(Outcome.INVALID, "the picture is too small")
+            case 409:
+                return Rejected(Outcome.RETRYABLE, "no idea", alarm="status 409: no idea")
             case 200 if "images" in reply.json:
                 return Finished(tuple(Image(url) for url in reply.json["images"]))
             case 200:
