@@ -1,6 +1,11 @@
 """Audit: what tasks say of themselves, against their holds, images, usage and events."""
 
-from eggapi.audit import Check, drift
+import billing.audit
+from eggapi import alerts
+from eggapi.alerts import Raised
+from eggapi.audit import Check, drift, snapshot
+
+ALERT = "audit_ledger"
 
 TASKS = (
     Check(
@@ -76,3 +81,17 @@ NEWS = (
 def audit() -> list[str]:
     """A sentence for every task that does not agree with its money, its images or its events."""
     return drift(TASKS + NEWS)
+
+
+def audit_ledger() -> list[str]:
+    """The books and the tasks together, as of one moment."""
+    with snapshot():
+        return billing.audit.audit() + audit()
+
+
+def watch() -> None:
+    """Alerts the operator while anything drifts."""
+    if found := audit_ledger():
+        alerts.report([Raised(ALERT, "The ledger drifts:\n" + "\n".join(found))])
+    else:
+        alerts.end([ALERT])

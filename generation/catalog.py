@@ -5,14 +5,17 @@ import time
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count, product
 from pathlib import Path
+from string import ascii_uppercase
 
 from django.db import transaction
 from django.db.models import F
 
 from accounts.models import Mode
 from eggapi import clock, money
-from generation.models import CatalogueVersion, ImageModel, Price, Provider, Route
+from generation.models import CatalogueVersion, ImageModel, Price, Provider, Route, Strategy, Task
 from generation.providers import ADAPTERS
 from generation.providers.base import Capabilities
 from generation.providers.base import Provider as Adapter
@@ -23,28 +26,58 @@ FRESH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RouteEntry:
-    """A route with the adapter that serves it. `cost` is ours, in micro-dollars per image."""
+    """A route with the adapter that serves it: the fields of its row and its provider's, as in models."""
 
     id: int
     enabled: bool
     label: str
     upstream_model: str
     priority: int
+    weight: int
     cost: int
+    cost_4k: int | None
+    cost_per_reference: int
+    official: bool
+    require_margin: bool
+    conditions: dict[str, list[str]]
     mode: Mode
     provider: str
+    provider_id: int
+    concurrency: int | None
+    homes: tuple[str, ...]
     adapter: Adapter
     capabilities: Capabilities
+
+    def cost_of(self, resolution: str, references: int) -> int:
+        """What an image costs us, in micro-dollars."""
+        base = self.cost if resolution != "4k" or self.cost_4k is None else self.cost_4k
+        return base + references * self.cost_per_reference
+
+    def misfits(self, task: Task) -> list[str]:
+        """The fields of a request that this route can never serve."""
+        can = self.capabilities
+        fits = {
+            "strategy": task.strategy != Strategy.OFFICIAL or self.official or self.mode == Mode.TEST,
+            "resolution": not can.resolutions or task.resolution in can.resolutions,
+            "aspect_ratio": not can.aspect_ratios or task.aspect_ratio in can.aspect_ratios,
+            "output_format": task.output_format in can.output_formats,
+            "image_urls": len(task.image_urls) <= can.max_references,
+            "prompt": len(task.prompt) <= can.prompt_characters,
+        }
+        for name, allowed in self.conditions.items():
+            fits[name] = fits.get(name, True) and getattr(task, name) in allowed
+        return [name for name, is_fit in fits.items() if not is_fit]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model on sale. `prices` maps a resolution to micro-dollars per image."""
+    """A model on sale. `prices` maps a resolution to micro-dollars per image, `price_ids` to the row that says so."""
 
     name: str
     description: str
     resolutions: tuple[str, ...]
     prices: dict[str, int]
+    price_ids: dict[str, int]
     routes: tuple[RouteEntry, ...]
 
     @property
@@ -99,35 +132,60 @@ def _forget() -> None:
 
 
 def _read(version: int) -> Catalogue:
+    # What a newer release than this process put there is not ours to use, and no reason to stop.
+    known = Route.objects.filter(provider__adapter__in=ADAPTERS)
     routes = {
-        route.pk: (route.model_id, _entry(route))
-        for route in Route.objects.select_related("provider").order_by("priority", "id")
+        route.pk: (route.model_id, entry_of(route))
+        for route in known.select_related("provider").order_by("priority", "id")
     }
     now = clock.now()
     models = {}
     for model in ImageModel.objects.filter(enabled=True).order_by("id"):
-        prices = dict(model.prices.filter(since__lte=now).order_by("since").values_list("resolution", "amount"))
+        prices, price_ids = prices_of(model, now), _price_ids(model, now)
         own = tuple(entry for model_id, entry in routes.values() if model_id == model.pk and entry.enabled)
         on_sale = tuple(resolution for resolution in model.resolutions if resolution in prices)
         if on_sale:
-            models[model.name] = ModelEntry(model.name, model.description, on_sale, prices, own)
+            models[model.name] = ModelEntry(model.name, model.description, on_sale, prices, price_ids, own)
     return Catalogue(version, models, {pk: entry for pk, (_, entry) in routes.items()})
 
 
-def _entry(route: Route) -> RouteEntry:
-    adapter = ADAPTERS[route.provider.adapter](route.provider.base_url, route.provider.credential)
+def prices_of(model: ImageModel, now: datetime) -> dict[str, int]:
+    """What an image costs the customer by resolution, in micro-dollars."""
+    return dict(model.prices.filter(since__lte=now).order_by("since").values_list("resolution", "amount"))
+
+
+def _price_ids(model: ImageModel, now: datetime) -> dict[str, int]:
+    return dict(model.prices.filter(since__lte=now).order_by("since").values_list("resolution", "pk"))
+
+
+def entry_of(route: Route) -> RouteEntry:
+    provider = route.provider
+    adapter = adapter_of(provider)
     return RouteEntry(
         id=route.pk,
-        enabled=route.enabled and route.provider.enabled,
+        enabled=route.enabled and provider.enabled,
         label=route.label,
         upstream_model=route.upstream_model,
         priority=route.priority,
+        weight=route.weight,
         cost=route.cost,
-        mode=route.provider.mode,
-        provider=route.provider.name,
+        cost_4k=route.cost_4k,
+        cost_per_reference=route.cost_per_reference,
+        official=route.official,
+        require_margin=route.require_margin,
+        conditions=route.conditions,
+        mode=provider.mode,
+        provider=provider.name,
+        provider_id=provider.pk,
+        concurrency=provider.concurrency,
+        homes=(adapter.base_url, *(f"https://{host}" for host in provider.result_hosts)),
         adapter=adapter,
         capabilities=adapter.capabilities(route.upstream_model),
     )
+
+
+def adapter_of(provider: Provider) -> Adapter:
+    return ADAPTERS[provider.adapter](provider.base_url, provider.credential, provider.callback_secret)
 
 
 @transaction.atomic
@@ -151,5 +209,13 @@ def seed() -> None:
 
 def _seed_routes(provider: Provider, priority: int, models: Iterable[ImageModel]) -> None:
     for model in models:
-        label = f"Route {chr(ord('A') + model.routes.count())}"
-        Route.objects.create(model=model, provider=provider, upstream_model=model.name, label=label, priority=priority)
+        Route.objects.create(
+            model=model, provider=provider, upstream_model=model.name, label=free_label(model), priority=priority
+        )
+
+
+def free_label(model: ImageModel, taken: Iterable[str] = ()) -> str:
+    """The first of Route A, Route B, ... Route Z, Route AA, ... that is not taken and no route of the model has."""
+    used = {*taken, *model.routes.values_list("label", flat=True)}
+    letters = ("".join(several) for length in count(1) for several in product(ascii_uppercase, repeat=length))
+    return next(label for each in letters if (label := f"Route {each}") not in used)

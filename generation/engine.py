@@ -65,9 +65,10 @@ class TaskWork:
         return [_claim(1, suspects=True) for _ in rooms]
 
     def renew(self, claims: list[Claim]) -> Sequence[None]:
+        """A lease that was given back a moment ago, with the step that is just ending, stays given back."""
         until = clock.now() + LEASE
         for claim in claims:
-            _ours(claim).update(lease_until=until)
+            _ours(claim).filter(lease_until__isnull=False).update(lease_until=until)
         return [None] * len(claims)
 
     def release(self, claims: list[Claim]) -> Sequence[None]:

@@ -1,11 +1,11 @@
-"""The fields of POST /v1/generate, read strictly: a number is not a string and true is not 1."""
+"""The fields of POST /v1/generate."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from eggapi import fields, money
 from eggapi.addresses import BadUrl, check_url
-from eggapi.errors import ValidationFailed
+from eggapi.fields import Fault, Read, choice, integer, text
 
 PROMPT_CHARACTERS = 2000
 NEGATIVE_PROMPT_CHARACTERS = 1000
@@ -14,21 +14,20 @@ MOST_IMAGE_URLS = 9
 ASPECT_RATIOS = ("16:9", "9:16")
 RESOLUTIONS = ("1k", "2k", "4k")
 SEEDS = (0, 2**32 - 1)
+STRATEGIES = ("auto", "value", "official")
 DURATION_SECONDS = (1, 60)
 DEADLINE_SECONDS = (10, 3600)
-
-Read = Callable[[Any], Any]
-
-
-class Fault(ValueError):
-    """What is wrong with a field, as a sentence for the customer."""
+MOST_METADATA = 16
+METADATA_KEY_CHARACTERS = 40
+METADATA_VALUE_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A well-formed request, before anything is known of models, prices and money.
 
-    `duration` means something to models that make videos; for others it is checked and that is all.
+    `max_cost` is in micro-dollars. `duration` means something to models that make videos; for others it is
+    checked and that is all.
     """
 
     model: str
@@ -38,39 +37,14 @@ class Submission:
     num_outputs: int = 1
     resolution: str = ""
     seed: int | None = None
+    strategy: str = "auto"
     image_urls: tuple[str, ...] = ()
     webhook_url: str = ""
     duration: int | None = None
     deadline_seconds: int | None = None
-
-
-def text(value: Any, least: int = 0, most: int | None = None) -> str:
-    if not isinstance(value, str):
-        raise Fault("must be a string")
-    trimmed: str = value.strip()
-    if "\0" in trimmed:
-        raise Fault("must not contain NUL")
-    if any("\ud800" <= character <= "\udfff" for character in trimmed):
-        raise Fault("must not contain a lone surrogate")
-    if len(trimmed) < least:
-        raise Fault("must not be empty")
-    if most is not None and len(trimmed) > most:
-        raise Fault(f"must be at most {most} characters")
-    return trimmed
-
-
-def integer(value: Any, least: int, most: int) -> int:
-    if type(value) is not int:
-        raise Fault("must be an integer")
-    if not least <= value <= most:
-        raise Fault(f"must be from {least} to {most}")
-    return value
-
-
-def choice(value: Any, choices: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise Fault(f"must be one of {', '.join(choices)}")
-    return value
+    dry_run: bool = False
+    max_cost: int | None = None
+    metadata: dict[str, str] | None = None
 
 
 def url(value: Any) -> str:
@@ -92,6 +66,28 @@ def urls(value: Any) -> tuple[str, ...]:
     return tuple(url(item) for item in value)
 
 
+def flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise Fault("must be true or false")
+    return value
+
+
+def metadata(value: Any) -> dict[str, str]:
+    """Kept as it is: not even trimmed."""
+    if not isinstance(value, dict):
+        raise Fault("must be an object")
+    if len(value) > MOST_METADATA:
+        raise Fault(f"must have at most {MOST_METADATA} entries")
+    for key, entry in value.items():
+        text(key)
+        if not 1 <= len(key) <= METADATA_KEY_CHARACTERS:
+            raise Fault(f"must have keys of 1 to {METADATA_KEY_CHARACTERS} characters")
+        if not isinstance(entry, str) or len(entry) > METADATA_VALUE_CHARACTERS:
+            raise Fault(f"must have values that are strings of at most {METADATA_VALUE_CHARACTERS} characters")
+        text(entry)
+    return value
+
+
 READERS: dict[str, Read] = {
     "model": lambda value: text(value, least=1, most=64),
     "prompt": lambda value: text(value, least=1, most=PROMPT_CHARACTERS),
@@ -100,10 +96,14 @@ READERS: dict[str, Read] = {
     "num_outputs": lambda value: integer(value, 1, MOST_OUTPUTS),
     "resolution": lambda value: choice(value, RESOLUTIONS),
     "seed": lambda value: integer(value, *SEEDS),
+    "strategy": lambda value: choice(value, STRATEGIES),
     "image_urls": urls,
     "webhook_url": url,
     "duration": lambda value: integer(value, *DURATION_SECONDS),
     "deadline_seconds": lambda value: integer(value, *DEADLINE_SECONDS),
+    "dry_run": flag,
+    "max_cost": lambda value: fields.dollars(value, 0, money.LARGEST),
+    "metadata": metadata,
 }
 REQUIRED = ("model", "prompt")
 
@@ -113,18 +113,4 @@ def read(body: dict[str, Any]) -> Submission:
 
     Raises ValidationFailed naming every field at fault.
     """
-    values: dict[str, Any] = {}
-    faults: dict[str, str] = {}
-    for name, read_field in READERS.items():
-        value = body.get(name)
-        if value is None:
-            if name in REQUIRED:
-                faults[name] = "is required"
-            continue
-        try:
-            values[name] = read_field(value)
-        except Fault as fault:
-            faults[name] = str(fault)
-    if faults:
-        raise ValidationFailed(faults)
-    return Submission(**values)
+    return Submission(**fields.read(body, READERS, REQUIRED))

@@ -58,12 +58,21 @@ class Price(models.Model):
 
 
 class Provider(models.Model):
-    """An upstream account: which adapter speaks to it, where, and with which credential (encrypted)."""
+    """An upstream account: which adapter speaks to it, where, and with which credential (encrypted).
+
+    `concurrency` bounds the attempts that are live on it at a time, None does not. `result_hosts` are
+    `host` or `host:port` of its pictures that may be private addresses. A balance below `low_balance`, in the
+    vendor's unit, is reported; None takes the adapter's own figure.
+    """
 
     name = models.CharField(max_length=64, unique=True)
     adapter = models.CharField(max_length=32)
     base_url = models.CharField(max_length=200, blank=True)
     credential_encrypted = models.TextField(blank=True)
+    callback_secret_encrypted = models.TextField(blank=True)
+    concurrency = models.PositiveIntegerField(null=True, blank=True)
+    result_hosts = models.JSONField(default=list, blank=True)
+    low_balance = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
     enabled = models.BooleanField(default=True)
 
     def __str__(self) -> str:
@@ -74,14 +83,21 @@ class Provider(models.Model):
         return crypto.decrypt(self.credential_encrypted) if self.credential_encrypted else ""
 
     @property
+    def callback_secret(self) -> str:
+        return crypto.decrypt(self.callback_secret_encrypted) if self.callback_secret_encrypted else ""
+
+    @property
     def mode(self) -> Mode:
         """Test keys reach only the sandbox, live keys never do."""
         return Mode.TEST if self.adapter == "sandbox" else Mode.LIVE
 
 
 class Route(models.Model):
-    """One way to buy one of our models. Lower `priority` goes first; `cost` is ours, per image.
+    """One way to buy one of our models. Lower `priority` goes first, equal ones by `weight` at random.
 
+    `cost` is what an image costs us, `cost_4k` at 4k where that differs, `cost_per_reference` what each
+    picture to edit adds. `official` routes serve `strategy=official`. With `require_margin` it is never
+    used where it would lose money. `conditions` narrow what it is used for: {"resolution": ["4k"]}.
     `label` is all that customers see of it.
     """
 
@@ -92,6 +108,11 @@ class Route(models.Model):
     priority = models.IntegerField(default=10)
     weight = models.PositiveIntegerField(default=1)
     cost = UsdField(default=0)
+    cost_4k = UsdField(null=True, blank=True)
+    cost_per_reference = UsdField(default=0)
+    official = models.BooleanField(default=False)
+    require_margin = models.BooleanField(default=False)
+    conditions = models.JSONField(default=dict, blank=True)
     enabled = models.BooleanField(default=True)
 
     class Meta:
@@ -101,6 +122,40 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} via {self.provider}"
+
+
+class Breaker(models.Model):
+    """A model of a provider that is failing; there is no row for one that is well.
+
+    Until `open_until` nothing is bought there. After that one attempt at a time is let through, the `probe`;
+    it counts as lost at `probe_until`. `seconds` is how long the breaker was opened for, doubled by every
+    probe that fails. `is_probed` is set by whoever read it: whether the probe is still under way.
+    """
+
+    is_probed: bool
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="breakers")
+    upstream_model = models.CharField(max_length=128)
+    reason = models.CharField(max_length=300)
+    opened_at = models.DateTimeField()
+    open_until = models.DateTimeField()
+    seconds = models.PositiveIntegerField()
+    probe = models.CharField(max_length=32, blank=True)
+    probe_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["provider", "upstream_model"], name="one_breaker_per_upstream_model"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.upstream_model}"
+
+
+class Strategy(models.TextChoices):
+    AUTO = "auto"
+    VALUE = "value"
+    OFFICIAL = "official"
 
 
 class Status(models.TextChoices):
@@ -129,7 +184,9 @@ class Task(models.Model):
     Every write by a worker carries the `lease_token` it claimed with, so that a worker that was
     paused past its lease changes nothing when it wakes. `next_run_at` is never later than
     `deadline_at`. `ended` says in one word why a finished task ended. For a `restored` task nothing is
-    bought any more: nobody knows what was bought for it after the backup was made.
+    bought any more: nobody knows what was bought for it after the backup was made. `unit_price` was read
+    from the rule `price`. One that was `wiped_at` has lost prompt, references and files; its money stays.
+    `purge_at` is when what was stored for a finished task goes, null once it has gone.
     """
 
     class Type(models.TextChoices):
@@ -137,7 +194,7 @@ class Task(models.Model):
         IMAGE_EDIT = "image_edit"
 
     id = models.CharField(max_length=28, primary_key=True, default=ids.task_id)
-    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False)  # the lists' indexes begin with it
     mode = models.CharField(max_length=4, choices=Mode.choices)
     key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True)
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique, and null for none
@@ -153,11 +210,17 @@ class Task(models.Model):
     output_format = models.CharField(max_length=4, default="png")
     num_outputs = models.PositiveSmallIntegerField()
     seed = models.BigIntegerField(null=True)
+    strategy = models.CharField(max_length=8, choices=Strategy.choices, default=Strategy.AUTO)
     image_urls = models.JSONField(default=list)
+    metadata = models.JSONField(null=True)
     webhook_url = models.CharField(max_length=2048, blank=True)
 
     unit_price = UsdField()
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, null=True, db_index=False)  # nobody asks for its tasks
     cost = UsdField(default=0)
+    retention_days = models.PositiveIntegerField(default=15)
+    zero_retention = models.BooleanField(default=False)
+    wiped_at = models.DateTimeField(null=True)
     path_token = models.CharField(max_length=32, default=ids.path_token)
 
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
@@ -167,6 +230,7 @@ class Task(models.Model):
     started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    purge_at = models.DateTimeField(null=True)
 
     next_run_at = models.DateTimeField(null=True)
     deadline_seconds = models.PositiveIntegerField()
@@ -194,7 +258,11 @@ class Task(models.Model):
         indexes: ClassVar = [
             # Not "status in": only IS NOT NULL is still recognised in a prepared statement's generic plan.
             models.Index(fields=["next_run_at"], condition=Q(next_run_at__isnull=False), name="due_tasks"),
+            models.Index(fields=["purge_at"], condition=Q(purge_at__isnull=False), name="tasks_to_purge"),
+            models.Index(fields=["created_at"], condition=Q(idempotency_key__isnull=False), name="tasks_with_key"),
             models.Index(fields=["account", "mode", "-created_at", "-id"], name="tasks_of_account"),
+            models.Index(fields=["account", "mode", "status", "-created_at", "-id"], name="tasks_by_status"),
+            models.Index(fields=["account", "mode", "model", "-created_at", "-id"], name="tasks_by_model"),
         ]
 
     def __str__(self) -> str:
@@ -234,6 +302,7 @@ class Attempt(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["task"], condition=Q(state="live"), name="one_live_attempt_per_task"),
         ]
+        indexes: ClassVar = [models.Index(fields=["route"], condition=Q(state="live"), name="live_attempts")]
 
     def __str__(self) -> str:
         return f"attempt {self.n} of {self.task_id}"
@@ -248,7 +317,11 @@ class Purchase(models.Model):
 
     `images` lists what was stored of it: [{"index", "path", "content_type", "bytes", "width", "height"}].
     `cost` is what the vendor takes for it; `leak` the part that brought the customer nothing.
+    `hint` is the upstream id a callback of the vendor named; nobody but the callback writes it.
+    `is_excused` where the failure may not be the vendor's; known only to the process that met it.
     """
+
+    is_excused = False
 
     class State(models.TextChoices):
         SUBMITTING = "submitting"
@@ -268,6 +341,7 @@ class Purchase(models.Model):
     outcome = models.CharField(max_length=10, choices=[(o.value, o.value) for o in Outcome], blank=True)
     message = models.CharField(max_length=300, blank=True)
     upstream_id = models.TextField(blank=True)
+    hint = models.TextField(blank=True)
     polls = models.PositiveIntegerField(default=0)
     cost = UsdField(default=0)
     leak = UsdField(default=0)
@@ -276,9 +350,7 @@ class Purchase(models.Model):
     give_up_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["attempt", "index"], name="one_purchase_per_index"),
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["attempt", "index"], name="one_purchase_per_index")]
 
     def __str__(self) -> str:
         return self.client_ref
@@ -297,17 +369,11 @@ class Purchase(models.Model):
 
 
 # What may have cost money at the vendor.
-PAID = (
-    Purchase.State.SUBMITTING,
-    Purchase.State.ACCEPTED,
-    Purchase.State.DONE,
-    Purchase.State.FAILED,
-    Purchase.State.UNKNOWN,
-)
+PAID = tuple(state for state in Purchase.State if state not in (Purchase.State.REJECTED, Purchase.State.NOT_SENT))
 
 
 class Output(models.Model):
-    """One delivered image. Rows exist only for completed tasks."""
+    """One delivered image. Rows exist only for completed tasks, and stay; once the file is gone `path` is empty."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="outputs")
     index = models.PositiveSmallIntegerField()

@@ -1,98 +1,31 @@
 """What /v1 says of tasks and models, for /openapi.json alone: nothing here is run by a request."""
 
-from typing import Any
-
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import serializers
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 
 from eggapi import errors
-from eggapi.addresses import MAX_URL_LENGTH
-from eggapi.openapi import PAGES, TO_ANYBODY, TO_CALLERS, DollarField, PaginationSerializer, refusals
-from generation import fields
-from generation.models import Status, Task
+from eggapi.openapi import PAGES, TO_ANYBODY, TO_CALLERS, refusals
+from generation.models import Status
+from generation.schemas import (
+    GenerateSerializer,
+    ImageModelSerializer,
+    QuoteSerializer,
+    ReceiptSerializer,
+    TaskPageSerializer,
+    TaskSerializer,
+)
 
 ID, CREATED_AT = "gen_4k2m9x7q1w8e5r3t6y0u2i4o", "2026-05-08T10:30:00.000Z"
 URL = f"https://api.example.com/files/images/{ID}/f7h2k9m4p1s6v3x8z5b0d2g4j/0.png?expires=1779532212&signature=..."
 
-
-def bounded(bounds: tuple[int, int], **options: Any) -> serializers.IntegerField:
-    least, most = bounds
-    return serializers.IntegerField(min_value=least, max_value=most, required=False, **options)
-
-
-def address(**options: Any) -> serializers.URLField:
-    return serializers.URLField(max_length=MAX_URL_LENGTH, **options)
-
-
-class GenerateSerializer(serializers.Serializer):
-    model = serializers.CharField(help_text="An id from /v1/models.")
-    prompt = serializers.CharField(min_length=1, max_length=fields.PROMPT_CHARACTERS)
-    negative_prompt = serializers.CharField(
-        max_length=fields.NEGATIVE_PROMPT_CHARACTERS, required=False, allow_blank=True
-    )
-    aspect_ratio = serializers.ChoiceField(
-        fields.ASPECT_RATIOS, default=fields.ASPECT_RATIOS[0], help_text="Width to height."
-    )
-    num_outputs = serializers.IntegerField(min_value=1, max_value=fields.MOST_OUTPUTS, default=1)
-    resolution = serializers.ChoiceField(
-        fields.RESOLUTIONS, required=False, help_text="One the model has; by default its first."
-    )
-    seed = bounded(fields.SEEDS, help_text="For the same picture again, where the provider can.")
-    image_urls = serializers.ListField(
-        child=address(),
-        max_length=fields.MOST_IMAGE_URLS,
-        required=False,
-        help_text="Pictures to edit, public and https. With at least one the type is image_edit.",
-    )
-    webhook_url = address(required=False, help_text="Public and https; called when the task is completed or failed.")
-    duration = bounded(fields.DURATION_SECONDS, help_text="Seconds, for models that make videos.")
-    deadline_seconds = bounded(
-        fields.DEADLINE_SECONDS, help_text="The task has ended by then; 300 by default, 600 for nanobanana-pro at 4k."
-    )
-
-
-class OutputSerializer(serializers.Serializer):
-    url = serializers.URLField(help_text="The first picture.")
-    urls = serializers.ListField(child=serializers.URLField(), min_length=1, max_length=fields.MOST_OUTPUTS)
-
-
-class TaskSerializer(serializers.Serializer):
-    """A task. What is not set yet is left out."""
-
-    id = serializers.RegexField(r"^gen_[a-z0-9]{24}$")
-    status = serializers.ChoiceField(Status.choices)
-    model = serializers.CharField()
-    type = serializers.ChoiceField(Task.Type.choices)
-    output = OutputSerializer(required=False, help_text="Of a completed task.")
-    error = serializers.CharField(required=False, help_text="Why a task failed.")
-    cost = DollarField(help_text="What was charged: nothing unless the task completed.")
-    created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(required=False)
-    completed_at = serializers.DateTimeField(required=False)
-
-
-class TaskPageSerializer(serializers.Serializer):
-    items = TaskSerializer(many=True)
-    pagination = PaginationSerializer()
-
-
-class LimitsSerializer(serializers.Serializer):
-    prompt = serializers.IntegerField(help_text="Characters.")
-    negative_prompt = serializers.IntegerField(help_text="Characters.")
-    num_outputs = serializers.IntegerField()
-    image_urls = serializers.IntegerField()
-
-
-class ImageModelSerializer(serializers.Serializer):
-    id = serializers.CharField()
-    description = serializers.CharField()
-    types = serializers.ListField(child=serializers.ChoiceField(Task.Type.choices))
-    aspect_ratios = serializers.ListField(child=serializers.ChoiceField(fields.ASPECT_RATIOS))
-    resolutions = serializers.ListField(child=serializers.ChoiceField(fields.RESOLUTIONS))
-    prices = serializers.DictField(child=DollarField(), help_text="Dollars per picture, by resolution.")
-    limits = LimitsSerializer()
-
-
+AcceptedOrQuote = PolymorphicProxySerializer(
+    component_name="EndedTaskOrQuote", serializers=[TaskSerializer, QuoteSerializer], resource_type_field_name=None
+)
 PENDING = {
     "id": ID,
     "status": "pending",
@@ -103,6 +36,7 @@ PENDING = {
 }
 ENDED = {"started_at": "2026-05-08T10:30:01.000Z", "completed_at": "2026-05-08T10:30:12.000Z"}
 COMPLETED = PENDING | {"status": "completed", "output": {"url": URL, "urls": [URL]}, "cost": "$0.0100"} | ENDED
+CANCELED = PENDING | {"status": "failed", "error": "Canceled: nothing was charged."} | ENDED
 FAILED = PENDING | {"status": "failed", "error": "Content moderation: prompt contains prohibited content"} | ENDED
 PAGE = {"items": [COMPLETED], "pagination": {"page": 1, "per_page": 20, "total": 1, "total_pages": 1}}
 NANOBANANA = {
@@ -129,6 +63,71 @@ EDITING = {
     "image_urls": ["https://example.com/image.jpg"],
 }
 
+QUOTE = {
+    "dry_run": True,
+    "cost": "$0.0320",
+    "covered": True,
+    "routes": [
+        {"route": "Route A", "obstacle": "busy"},
+        {"route": "Route B", "obstacle": None},
+        {"route": "Route C", "obstacle": "unsuitable", "fields": ["resolution"]},
+    ],
+}
+RECEIPT = {
+    "id": ID,
+    "status": "completed",
+    "model": "nanobanana",
+    "type": "image_generate",
+    "requested": 2,
+    "held": "$0.0200",
+    "captured": "$0.0100",
+    "released": "$0.0100",
+    "refunded": "$0.00",
+    "price": {"rule": "nanobanana/1k#1", "resolution": "1k", "unit": "$0.0100", "since": "2026-05-01T00:00:00.000Z"},
+    "attempts": [
+        {
+            "route": "Route A",
+            "outcome": "unavailable",
+            "started_at": "2026-05-08T10:30:01.000Z",
+            "ended_at": "2026-05-08T10:30:02.000Z",
+        },
+        {
+            "route": "Route B",
+            "outcome": "delivered",
+            "started_at": "2026-05-08T10:30:02.000Z",
+            "ended_at": "2026-05-08T10:30:12.000Z",
+        },
+    ],
+    "timings": {
+        "created_at": CREATED_AT,
+        **ENDED,
+        "deadline_at": "2026-05-08T10:35:00.000Z",
+        "waited_ms": 1000,
+        "total_ms": 12000,
+    },
+    "ended": "completed",
+    "error": None,
+    "expires_at": "2026-05-23T10:30:12.000Z",
+    "key": 7,
+    "metadata": {"order": "1234"},
+}
+KEY_ID = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "pattern": "^msg_[a-z0-9]{24}$"},
+        "event": {"type": "string", "enum": ["status"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "description": "Milliseconds."},
+    },
+}
+STREAM = (
+    f'retry: 2000\nevent: status\ndata: {{"id":"{ID}","status":"processing",...}}\n\n'
+    ": still here\n\n"
+    "id: msg_7h2k9m4p1s6v3x8z5b0d2g4j\nretry: 2000\nevent: status\ndata: "
+    f'{{"id":"{ID}","status":"completed",...}}\n\n'
+)
+
 generate = extend_schema(
     operation_id="generate",
     tags=["Tasks"],
@@ -149,7 +148,20 @@ generate = extend_schema(
             {"type": "string", "enum": ["true"]},
             OpenApiParameter.HEADER,
             description="The task was accepted before, under this Idempotency-Key.",
-            response=[202],
+            response=[200, 202],
+        ),
+        OpenApiParameter(
+            "Prefer",
+            {"type": "string", "examples": ["wait=30"]},
+            OpenApiParameter.HEADER,
+            description="wait=N keeps the answer until the task has ended, for N seconds (60 at most).",
+        ),
+        OpenApiParameter(
+            "Preference-Applied",
+            {"type": "string"},
+            OpenApiParameter.HEADER,
+            description="The wait that was granted.",
+            response=[200, 202],
         ),
     ],
     request=GenerateSerializer,
@@ -158,6 +170,14 @@ generate = extend_schema(
         OpenApiExample("editing", EDITING, request_only=True),
     ],
     responses={
+        200: OpenApiResponse(
+            AcceptedOrQuote,
+            description="The task has ended while you waited; or, of a dry run, what it would come to.",
+            examples=[
+                OpenApiExample("completed", COMPLETED, status_codes=[200]),
+                OpenApiExample("dry_run", QUOTE, status_codes=[200]),
+            ],
+        ),
         202: OpenApiResponse(
             TaskSerializer,
             description="The task is accepted.",
@@ -195,6 +215,73 @@ task_detail = extend_schema(
     },
 )
 
+task_cancel = extend_schema(
+    operation_id="cancel_task",
+    tags=["Tasks"],
+    summary="Cancel a task",
+    description="Ends it and gives the money back, unless it has ended already: then nothing changes.",
+    request=None,
+    responses={
+        200: OpenApiResponse(
+            TaskSerializer,
+            description="The task as it is now.",
+            examples=[OpenApiExample("canceled", CANCELED), OpenApiExample("completed", COMPLETED)],
+        ),
+        **refusals(errors.NotFound, *TO_CALLERS),
+    },
+)
+
+task_receipt = extend_schema(
+    operation_id="get_receipt",
+    tags=["Tasks"],
+    summary="Get a receipt",
+    description="What became of the money, which routes were tried, how long it took, and your metadata.",
+    responses={
+        200: OpenApiResponse(
+            ReceiptSerializer, description="As things stand.", examples=[OpenApiExample("receipt", RECEIPT)]
+        ),
+        **refusals(errors.NotFound, *TO_CALLERS),
+    },
+)
+
+task_events = extend_schema(
+    operation_id="stream_task",
+    tags=["Tasks"],
+    summary="Follow a task",
+    description=(
+        "Server-sent events: the task at once and at every change of its status, until it has ended. The last one"
+        " has the id that the webhook and the feed have. A comment every 15 seconds keeps the connection alive."
+    ),
+    parameters=[
+        OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Sent by browsers that come back."),
+    ],
+    responses={
+        (200, "text/event-stream"): OpenApiResponse(
+            EVENT, description="The stream, event by event.", examples=[OpenApiExample("stream", STREAM)]
+        ),
+        204: OpenApiResponse(description="You have seen the last event: do not come back."),
+        **refusals(errors.NotFound, *TO_CALLERS),
+    },
+)
+
+task_delete = extend_schema(
+    operation_id="delete_task",
+    tags=["Tasks"],
+    summary="Delete a task's content",
+    description=(
+        "Removes prompt, references, metadata and pictures of a task that has ended, and what its events told. "
+        "What it cost stays."
+    ),
+    responses={
+        200: OpenApiResponse(
+            TaskSerializer,
+            description="The task as it is now, without output.",
+            examples=[OpenApiExample("deleted", {k: v for k, v in COMPLETED.items() if k != "output"})],
+        ),
+        **refusals(errors.BadRequest, errors.NotFound, *TO_CALLERS),
+    },
+)
+
 task_list = extend_schema(
     operation_id="list_tasks",
     tags=["Tasks"],
@@ -204,7 +291,7 @@ task_list = extend_schema(
         *PAGES,
         OpenApiParameter("status", {"type": "string", "enum": Status.values}),
         OpenApiParameter("model", str),
-        OpenApiParameter("key", int, description="The id of the API key that submitted."),
+        OpenApiParameter("key", KEY_ID, description="The id of the API key that submitted."),
     ],
     responses={
         200: OpenApiResponse(TaskPageSerializer, description="A page.", examples=[OpenApiExample("page", PAGE)]),

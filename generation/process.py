@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from eggapi import alerts
+from eggapi.alerts import Raised
 from eggapi.envelope import DATABASE_AWAY
 from eggapi.http import Lost, NotSent
-from generation import references, route, save, settle
+from generation import callbacks, references, route, save, settle
 from generation.catalog import RouteEntry
 from generation.collect import Collector
 from generation.models import Attempt, Purchase, Task
@@ -31,6 +33,7 @@ from generation.providers.base import (
     Reference,
     Rejected,
     Unreadable,
+    plain,
 )
 from generation.references import BadReference
 from generation.route import Exhausted, Search, Wait
@@ -44,11 +47,12 @@ log = logging.getLogger("eggapi.attempt")
 JITTER = 0.2
 LONGEST_SEARCH = timedelta(seconds=60)
 ABSENT_AFTER = timedelta(seconds=30)
-PAUSE_LIMIT = 25.0
+PAUSE_LIMIT = timedelta(seconds=25)
 LATE_SECONDS = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 16.0
 GRAVITY = (Outcome.REFUSED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NO_IMAGE, Outcome.ROUTE_DOWN, Outcome.RETRYABLE)
 FINAL = (Outcome.REFUSED, Outcome.INVALID)
+REFUSED = "Content moderation: prompt contains prohibited content"
 NO_IMAGE = ("no_image", "No provider returned a usable image.")
 UNAVAILABLE = ("upstream_unavailable", "No provider could complete this request.")
 
@@ -91,7 +95,8 @@ class Driver:
     def __init__(self, call: Callable[..., Awaitable[Any]], transport: Transport, stopping: Callable[[], bool]) -> None:
         self._call = call
         self._transport = transport
-        self._collector = Collector(transport)
+        self._collector = Collector(transport, self._save)
+        self._fetcher = references.Fetcher()
         self._stopping = stopping
 
     async def drive(self, claim: Claim) -> float | None:
@@ -114,18 +119,22 @@ class Driver:
         async with AsyncExitStack() as stack:
             while True:
                 attempt, is_new = claim.live, False
-                if attempt is not None and any(purchase.is_lost for purchase in attempt.bought):
+                if attempt is not None and _is_looked_for(claim, attempt):
                     await self._fetch_references(claim, stack)
                 if attempt is None:
                     if fault := await self._fetch_references(claim, stack):
                         await self._end(claim, Outcome.INVALID, fault)
                         return None
+                    heaviest = max((picture.bytes for picture in claim.pictures or ()), default=0)
                     claim.paying = True
-                    found = await self._call(route.open_next, Search(claim.task, claim.attempts))
+                    search = Search(claim.task, claim.attempts, heaviest)
+                    found = await self._call(route.open_next, search)
                     if not isinstance(found, Attempt):
                         claim.paying = False
                         return await self._without_route(claim, found)
                     claim.attempts.append(found)
+                    if search.chosen:  # which may be newer than the claim
+                        claim.routes = {**claim.routes, found.route_id: search.chosen}
                     attempt, is_new = found, True
                 next_step = await self._work_on(claim, attempt, is_new)
                 claim.paying = False
@@ -138,7 +147,7 @@ class Driver:
         """Before anything is bought or looked up; says what is wrong with a picture that cannot be had."""
         if claim.pictures is None:
             try:
-                claim.pictures = await stack.enter_async_context(references.fetched(claim.task.image_urls))
+                claim.pictures = await stack.enter_async_context(self._fetcher.fetched(claim.task))
             except BadReference as error:
                 return str(error)
         return ""
@@ -157,10 +166,9 @@ class Driver:
     async def _work_on(self, claim: Claim, attempt: Attempt, is_new: bool) -> Any:
         """Seconds until the next step, None at the end of the task, or FALL_BACK."""
         entry = claim.routes[attempt.route_id]
-        opened = time.monotonic()
         waits = await asyncio.gather(
             *(
-                self._work_on_purchase(claim, entry, attempt, purchase, opened if is_new else None)
+                self._work_on_purchase(claim, entry, attempt, purchase, is_new)
                 for purchase in attempt.bought
                 if purchase.is_open
             ),
@@ -177,33 +185,36 @@ class Driver:
         return await self._conclude(claim, attempt)
 
     async def _work_on_purchase(
-        self, claim: Claim, entry: RouteEntry, attempt: Attempt, purchase: Purchase, opened: float | None
+        self, claim: Claim, entry: RouteEntry, attempt: Attempt, purchase: Purchase, is_new: bool
     ) -> float | None:
         """Takes a purchase one step on; returns the seconds until its next poll, None where it has ended."""
         job = _job(claim, entry, purchase)
         told: float | None = None
+        if purchase.is_lost and purchase.hint:
+            _find(purchase, purchase.hint)
         match purchase.state:
-            case Purchase.State.SUBMITTING if opened is not None:
-                told = await self._buy(claim, entry, attempt, purchase, job, opened)
+            case Purchase.State.SUBMITTING if is_new:
+                told = await self._buy(claim, entry, attempt, purchase, job)
                 if len(attempt.bought) > 1:
                     await self._save(save.purchase, Progress(claim.task, [purchase]))
             case Purchase.State.SUBMITTING:
-                _lose(claim, entry, purchase)  # a crash between the commit and the reply
+                _lose(claim, entry, purchase, job)  # a crash between the commit and the reply
         if purchase.state == Purchase.State.UNKNOWN and purchase.is_open:
             await self._look_up(claim, entry, purchase, job)
-        elif purchase.state == Purchase.State.ACCEPTED and opened is None:
+        elif purchase.state == Purchase.State.ACCEPTED and not is_new:
             return await self._poll(claim, entry, purchase, job)
-        return _wait(entry, purchase, told) if purchase.is_open else None
+        return _wait(claim, entry, purchase, told) if purchase.is_open else None
 
     async def _buy(
-        self, claim: Claim, entry: RouteEntry, attempt: Attempt, purchase: Purchase, job: Job, opened: float
+        self, claim: Claim, entry: RouteEntry, attempt: Attempt, purchase: Purchase, job: Job
     ) -> float | None:
-        """The one paid request. It is sent at most once, and only on a lease known to be good.
+        """The one paid request. It is sent at most once, only on a lease known to be good and before the deadline.
 
         Returns the seconds until the first poll, if the vendor said.
         """
-        if self._stopping() or time.monotonic() - opened > PAUSE_LIMIT:
+        if self._stopping() or not claim.seconds_left or claim.time - attempt.started_at > PAUSE_LIMIT:
             _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, "not sent", cost=0)
+            purchase.is_excused = True
             return None
         try:
             result = await self._transport.converse(entry.adapter, entry.adapter.submit(job), paid=True)
@@ -211,7 +222,7 @@ class Driver:
             _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, str(error), cost=0)
         except (Lost, Unreadable) as error:
             purchase.message = str(error)[:300]
-            _lose(claim, entry, purchase)
+            _lose(claim, entry, purchase, job)
         else:
             if isinstance(result, Rejected):
                 attempt.retry_after = result.retry_after
@@ -226,33 +237,34 @@ class Driver:
             result = await self._transport.converse(
                 entry.adapter, entry.adapter.poll(job, purchase.upstream_id), paid=False
             )
-        except (NotSent, Lost, Unreadable):
+        except (NotSent, Lost):
             result = Pending()
+        except Unreadable as error:
+            result = Pending(alarm=f"unreadable answer to a poll: {error}")
         await self._take(claim, entry, purchase, result)
-        return _wait(entry, purchase, getattr(result, "wait", None)) if purchase.is_open else None
+        return _wait(claim, entry, purchase, getattr(result, "wait", None)) if purchase.is_open else None
 
     async def _look_up(self, claim: Claim, entry: RouteEntry, purchase: Purchase, job: Job) -> None:
         """Finds out what became of a request nobody heard the answer to, or gives up on it."""
         if purchase.give_up_at and claim.time >= purchase.give_up_at:
             purchase.give_up_at, purchase.outcome = None, Outcome.UNKNOWN
             return
-        if claim.pictures is None:
-            return  # the customer's pictures are out of reach just now, and belong to the job we look for
+        if claim.pictures is None or not entry.adapter.can_look_up:
+            return  # the customer's pictures belong to the job we look for; without look-up a callback may come
         try:
             result = await self._transport.converse(entry.adapter, entry.adapter.look_up(job), paid=False)
         except (NotSent, Lost, Unreadable):
             return
         if isinstance(result, Accepted):
-            purchase.state, purchase.upstream_id, purchase.give_up_at = (
-                Purchase.State.ACCEPTED,
-                result.upstream_id,
-                None,
-            )
+            _find(purchase, result.upstream_id)
         elif isinstance(result, Absent) and claim.time - purchase.sent_at > ABSENT_AFTER:
             _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, "the provider never received it", cost=0)
 
     async def _take(self, claim: Claim, entry: RouteEntry, purchase: Purchase, result: Any) -> None:
         """Writes a provider's answer into the purchase."""
+        if alarm := getattr(result, "alarm", ""):
+            purchase.is_excused = True  # it may be the prompt that the vendor does not like
+            await self._save(alerts.report, Raised(f"answer:{entry.provider}:{entry.upstream_model}", plain(alarm)))
         match result:
             case Accepted(upstream_id=upstream_id):
                 purchase.state, purchase.upstream_id = Purchase.State.ACCEPTED, upstream_id
@@ -262,7 +274,11 @@ class Driver:
                 _close(purchase, Purchase.State.FAILED, outcome, message, cost=cost)
             case Finished(images=images, cost=cost):
                 wanted = images[: purchase.images_asked]
-                kept = await self._collector.collect(claim.task, entry.adapter, wanted, purchase.first_image)
+                try:
+                    kept = await self._collector.collect(claim.task, entry.homes, wanted, purchase.first_image)
+                finally:
+                    for image in images:
+                        image.close()
                 purchase.images = [picture.as_json() for picture in kept]
                 if kept:
                     _close(purchase, Purchase.State.DONE, "", "", cost=cost)
@@ -281,8 +297,9 @@ class Driver:
         worst = min(attempt.bought, key=lambda purchase: GRAVITY.index(Outcome(purchase.outcome)))
         attempt.outcome, attempt.message = worst.outcome, worst.message
         if attempt.outcome in FINAL:
-            prefix = "Content moderation: " if attempt.outcome == Outcome.REFUSED else ""
-            await self._end(claim, attempt.outcome, f"{prefix}{attempt.message}", attempt)
+            # The vendor's own words may name the vendor.
+            told = REFUSED if attempt.outcome == Outcome.REFUSED else attempt.message
+            await self._end(claim, attempt.outcome, told, attempt)
             return None
         if await self._save(save.end_attempt, Progress(claim.task, attempt=attempt)):
             return FALL_BACK
@@ -296,7 +313,7 @@ class Driver:
         purchases = attempt.bought if attempt else []
         return seconds if await self._save(save.pause, Progress(claim.task, purchases, seconds=seconds)) else None
 
-    async def _save(self, function: Callable[[list[Any]], Sequence[bool]], item: Any) -> bool:
+    async def _save(self, function: Callable[[list[Any]], Sequence[Any]], item: Any) -> bool:
         """What a vendor told us for money is not lost because the database is away for a moment."""
         pause = FIRST_PAUSE
         while True:
@@ -345,6 +362,8 @@ def _job(claim: Claim, entry: RouteEntry, purchase: Purchase) -> Job:
         images=purchase.images_asked,
         seed=task.seed,
         references=claim.pictures or (),
+        callback_url=callbacks.address(entry.adapter, purchase.client_ref),
+        strategy=task.strategy,
     )
 
 
@@ -354,21 +373,27 @@ def _close(purchase: Purchase, state: str, outcome: str, message: str, *, cost: 
     purchase.give_up_at = None
 
 
-def _lose(claim: Claim, entry: RouteEntry, purchase: Purchase) -> None:
-    """Nobody can say whether the vendor took it: look for it where that is possible, else let it go at once."""
+def _find(purchase: Purchase, upstream_id: str) -> None:
+    """The vendor did take it, and this is what it calls it."""
+    purchase.state, purchase.upstream_id, purchase.give_up_at = Purchase.State.ACCEPTED, upstream_id, None
+
+
+def _lose(claim: Claim, entry: RouteEntry, purchase: Purchase, job: Job) -> None:
+    """Nobody can say whether the vendor took it: look for it or await its callback, else let it go at once."""
     purchase.state, purchase.outcome = Purchase.State.UNKNOWN, Outcome.UNKNOWN
-    if entry.adapter.can_look_up:
+    if entry.adapter.can_look_up or job.callback_url:
         half = timedelta(seconds=claim.seconds_left / 2)
         purchase.give_up_at = claim.time + min(LONGEST_SEARCH, half)
 
 
-def _wait(entry: RouteEntry, purchase: Purchase, told: float | None = None) -> float:
+def _is_looked_for(claim: Claim, attempt: Attempt) -> bool:
+    return claim.routes[attempt.route_id].adapter.can_look_up and any(p.is_lost for p in attempt.bought)
+
+
+def _wait(claim: Claim, entry: RouteEntry, purchase: Purchase, told: float | None) -> float:
     """Seconds until the next poll, with jitter so that tasks accepted together do not poll together."""
     provider = entry.adapter
-    if told is not None:
-        return told
-    if not purchase.polls:
-        seconds = provider.first_poll
-    else:
-        seconds = min(provider.poll_every * provider.poll_backoff ** (purchase.polls - 1), provider.poll_slowest)
-    return seconds * random.uniform(1 - JITTER, 1 + JITTER)
+    if told is not None:  # within reason: not without any pause, and not when it is too late
+        return max(provider.poll_every, min(told, claim.seconds_left / 2))
+    later = min(provider.poll_every * provider.poll_backoff ** (purchase.polls - 1), provider.poll_slowest)
+    return (later if purchase.polls else provider.first_poll) * random.uniform(1 - JITTER, 1 + JITTER)

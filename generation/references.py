@@ -1,38 +1,59 @@
 """The customer's own pictures: fetched to local files and checked before anything is bought."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from weakref import WeakValueDictionary
 
 from eggapi.fetch import fetch
 from eggapi.http import HttpFailed
+from generation.models import Task
 from generation.providers.base import Reference
 from generation.storage import CONTENT_TYPES, LARGEST_REFERENCE, NotAnImage, inspect
 
 FETCH_SECONDS = 20.0
+AT_ONCE, OF_ONE_ACCOUNT = 72, 9
 
 # Of their own, because a customer's slow host must not take the threads that name look-ups and storage need.
-_threads = ThreadPoolExecutor(max_workers=9, thread_name_prefix="references")
+_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="references")
 
 
 class BadReference(Exception):
     """A picture cannot be used; the text tells the customer which and why."""
 
 
-@asynccontextmanager
-async def fetched(urls: Sequence[str]) -> AsyncIterator[tuple[Reference, ...]]:
-    """Local copies of the pictures, in order, for as long as the block runs. Raises BadReference."""
-    if not urls:
-        yield ()
-        return
-    with TemporaryDirectory(prefix="egg-") as folder:
-        places = [Path(folder, str(index)) for index in range(len(urls))]
-        loop = asyncio.get_running_loop()
-        fetches = [loop.run_in_executor(_threads, _fetch, url, place) for url, place in zip(urls, places, strict=True)]
-        yield tuple(await asyncio.gather(*fetches))
+class Fetcher:
+    """At most OF_ONE_ACCOUNT pictures of an account are fetched at a time: slow hosts of one hold up no other."""
+
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def fetched(self, task: Task) -> AsyncIterator[tuple[Reference, ...]]:
+        """Local copies of a task's pictures, in order, for as long as the block runs. Raises BadReference."""
+        if not task.image_urls:
+            yield ()
+            return
+        turns = self._turns.setdefault(task.account_id, asyncio.Semaphore(OF_ONE_ACCOUNT))
+        with TemporaryDirectory(prefix="egg-") as folder:
+            places = [Path(folder, str(index)) for index in range(len(task.image_urls))]
+            fetches = [
+                asyncio.ensure_future(_in_turn(turns, url, place))
+                for url, place in zip(task.image_urls, places, strict=True)
+            ]
+            try:
+                yield tuple(await asyncio.gather(*fetches))
+            finally:
+                for fetch in fetches:  # those that nobody waits for any more, because another failed
+                    fetch.cancel()
+
+
+async def _in_turn(turns: asyncio.Semaphore, url: str, place: Path) -> Reference:
+    async with turns:
+        return await asyncio.get_running_loop().run_in_executor(_threads, _fetch, url, place)
 
 
 def _fetch(url: str, place: Path) -> Reference:
@@ -46,4 +67,4 @@ def _fetch(url: str, place: Path) -> Reference:
         raise BadReference(f"image_urls[{index}]: {error}") from error
     except NotAnImage:
         raise BadReference(f"image_urls[{index}]: not a PNG, JPEG or WebP image") from None
-    return Reference(path=str(place), content_type=CONTENT_TYPES[extension], url=url)
+    return Reference(path=str(place), content_type=CONTENT_TYPES[extension], url=url, bytes=place.stat().st_size)

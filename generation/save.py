@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 
 from eggapi import clock, rows
+from eggapi.doorbell import ring
+from generation import breaker
 from generation.models import LEASE, PAID, Attempt, Purchase, Task
 
 OURS = "old.status IN ('pending', 'processing') AND old.lease_token = new.token"
@@ -51,6 +54,7 @@ def end_attempt(batch: list[Progress]) -> list[bool]:
     """Ends an attempt that brought no image, so that the next route may be tried; keeps the lease."""
     now = clock.now()
     held = _held(batch)
+    breaker.hear(p.attempt for p in batch if p.attempt and p.task.id in held)
     for progress in batch:
         attempt = progress.attempt
         if attempt is None or progress.task.id not in held:
@@ -75,7 +79,7 @@ def _held(batch: Sequence[Progress]) -> set[str]:
 
 
 def late(batch: Sequence[Progress]) -> list[bool]:
-    """Keeps for the operator what came after the task had ended, and books it as a leak."""
+    """Keeps for the operator what came after the task had ended, books it as a leak, and has the rest withdrawn."""
     kept = []
     for progress in batch:
         ended_under_us = Task.objects.filter(pk=progress.task.pk, lease_token=progress.task.lease_token)
@@ -84,6 +88,7 @@ def late(batch: Sequence[Progress]) -> list[bool]:
             write(progress.purchases)
             paid = [p.pk for p in progress.purchases if p.state in PAID]
             Purchase.objects.filter(pk__in=paid).update(leak=F("cost"))
+            transaction.on_commit(partial(ring, "generation.tasks.withdraw", task_id=progress.task.id))
     return kept
 
 

@@ -5,6 +5,7 @@ and nothing else the customer sent either.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from eggapi import clock, money
@@ -19,6 +20,8 @@ from generation.fields import (
     PROMPT_CHARACTERS,
 )
 from generation.models import Output, Status, Task
+from generation.quote import Choice, Quote
+from generation.receipt import Receipt, Try
 
 TASK_COLUMNS = (
     *("id", "status", "model", "type", "error", "cost"),
@@ -59,9 +62,82 @@ def task_bodies(rows: Sequence[Mapping[str, Any]], base_url: str) -> list[dict[s
     paths: dict[str, list[str]] = {task_id: [] for task_id in completed}
     if completed:
         marks = ", ".join(["%s"] * len(completed))
-        for output in read(Output, ("task", "path"), f'task_id IN ({marks}) ORDER BY task_id, "index"', completed):
+        kept = f"task_id IN ({marks}) AND NOT (path = '')"
+        for output in read(Output, ("task", "path"), f'{kept} ORDER BY task_id, "index"', completed):
             paths[output["task"]].append(output["path"])
     return [task_body(row, paths.get(row["id"], ()), base_url) for row in rows]
+
+
+def quote_body(quote: Quote) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "cost": money.display(quote.cost),
+        "covered": quote.is_covered,
+        "routes": [_choice_body(choice) for choice in quote.choices],
+    }
+
+
+def _choice_body(choice: Choice) -> dict[str, Any]:
+    body: dict[str, Any] = {"route": choice.label, "obstacle": choice.obstacle and choice.obstacle.value}
+    return body | {"fields": list(choice.unsuited)} if choice.unsuited else body
+
+
+def receipt_body(receipt: Receipt) -> dict[str, Any]:
+    """Everything that is known is there; what is not known yet is null."""
+    task = receipt.task
+    return {
+        "id": task.id,
+        "status": task.status,
+        "model": task.model,
+        "type": task.type,
+        "requested": task.num_outputs,
+        "held": money.display(receipt.held),
+        "captured": money.display(receipt.captured),
+        "released": money.display(receipt.released),
+        "refunded": money.display(receipt.refunded),
+        "price": {
+            "rule": receipt.price and f"{task.model}/{task.resolution}#{receipt.price.pk}",
+            "resolution": task.resolution,
+            "unit": money.display(task.unit_price),
+            "since": _moment(receipt.price.since if receipt.price else None),
+        },
+        "attempts": [_try_body(each) for each in receipt.attempts],
+        "timings": _timings(task),
+        "ended": task.ended or None,
+        "error": task.error or None,
+        "expires_at": _moment(task.expires_at),
+        "key": task.key_id,
+        "metadata": task.metadata,
+    }
+
+
+def _try_body(each: Try) -> dict[str, Any]:
+    return {
+        "route": each.route,
+        "outcome": each.outcome,
+        "started_at": _moment(each.started_at),
+        "ended_at": _moment(each.ended_at),
+    }
+
+
+def _timings(task: Task) -> dict[str, Any]:
+    """The last two in whole milliseconds: until the first route was asked, and in all."""
+    return {
+        "created_at": _moment(task.created_at),
+        "started_at": _moment(task.started_at),
+        "completed_at": _moment(task.completed_at),
+        "deadline_at": _moment(task.deadline_at),
+        "waited_ms": _milliseconds(task.created_at, task.started_at),
+        "total_ms": _milliseconds(task.created_at, task.completed_at),
+    }
+
+
+def _milliseconds(since: datetime, until: datetime | None) -> int | None:
+    return round((until - since).total_seconds() * 1000) if until else None
+
+
+def _moment(at: datetime | None) -> str | None:
+    return clock.iso(at) if at else None
 
 
 def model_body(model: ModelEntry) -> dict[str, Any]:

@@ -1,19 +1,20 @@
 """Settle: the one way to a terminal state. State, money, usage and event change in one transaction."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-import orjson
-from django.conf import settings
-from django.db.models import F
+from django.db import transaction
+from django.db.models import F, Max
 
 from billing import ledger, usage
 from billing.ledger import Closing
 from billing.models import UsageRecord
 from eggapi import clock, envelope, money, rows
-from generation import save, storage
+from generation import breaker, retention, save, storage, waiting
 from generation.models import PAID, Attempt, Output, Purchase, Status, Task
 from generation.storage import Picture
 from webhooks import events
@@ -57,6 +58,9 @@ def settle(endings: list[Ending]) -> list[bool]:
     now = clock.now()
     won = _move(endings, now)
     ours = [ending for ending in endings if ending.task.id in won]
+    breaker.hear(ending.attempt for ending in ours if ending.attempt)
+    if late := [ending.task.id for ending in ours if ending.ended == "deadline"]:
+        breaker.hear_hung(late, now)
     _end_attempts(ours, now)
     completed = [ending for ending in ours if ending.units]
     usage.record([_usage(ending, now) for ending in completed])
@@ -64,18 +68,22 @@ def settle(endings: list[Ending]) -> list[bool]:
         Output(task_id=ending.task.id, **picture.as_json()) for ending in completed for picture in ending.pictures
     )
     places = ledger.close([Closing(ending.task.id, ending.captured) for ending in ours], now) if ours else {}
-    events.publish([_event(ending, places[ending.task.id], now) for ending in ours], now)
+    tried = _attempts_made(ours)
+    events.publish([_event(ending, places[ending.task.id], tried[ending.task.id], now) for ending in ours], now)
+    if ours:
+        transaction.on_commit(partial(waiting.ring, won))
     return [ending.task.id in won for ending in endings]
 
 
 def _move(endings: Sequence[Ending], now: datetime) -> set[str]:
     """The guarded step into a terminal state: who changes the row settles the task, nobody else."""
-    expires_at = now + timedelta(days=settings.EGGAPI_RETENTION_DAYS)
     for ending in endings:
-        ending.task.expires_at = expires_at if ending.units else None
+        kept_for = timedelta(days=ending.task.retention_days)
+        ending.task.expires_at = now + kept_for if ending.units else None
+        ending.task.purge_at = retention.purge_at(ending.task, now)
     return rows.update(
         Task,
-        ("token", "status", "ended", "error", "units"),
+        ("token", "status", "ended", "error", "units", "expires", "purge"),
         [
             (
                 ending.task.id,
@@ -84,14 +92,17 @@ def _move(endings: Sequence[Ending], now: datetime) -> set[str]:
                 str(ending.ended),
                 "" if ending.units else ending.error[:300],
                 ending.units,
+                rows.text(ending.task.expires_at or now),
+                rows.text(ending.task.purge_at or now),
             )
             for ending in endings
         ],
         "SET status = new.status, ended = new.ended, error = new.error, cost = old.unit_price * new.units,"
         " started_at = COALESCE(old.started_at, %s), completed_at = %s,"
-        " expires_at = CASE WHEN new.units > 0 THEN %s END, next_run_at = NULL, lease_until = NULL"
+        f" expires_at = CASE WHEN new.units > 0 THEN {rows.as_moment('new.expires')} END,"
+        f" purge_at = {rows.as_moment('new.purge')}, next_run_at = NULL, lease_until = NULL"
         " FROM new WHERE old.status IN ('pending', 'processing') AND new.token IN (old.lease_token, -1)",
-        [rows.moment(now), rows.moment(now), rows.moment(expires_at)],
+        [rows.moment(now), rows.moment(now)],
     )
 
 
@@ -129,7 +140,15 @@ def _usage(ending: Ending, now: datetime) -> UsageRecord:
     )
 
 
-def _event(ending: Ending, seq: int, now: datetime) -> NewEvent:
+def _attempts_made(endings: Sequence[Ending]) -> dict[str, int]:
+    """How many routes were tried, by task; the live attempt is the last of them."""
+    made = {ending.task.id: ending.attempt.n if ending.attempt else 0 for ending in endings}
+    if between := [task_id for task_id, n in made.items() if not n]:
+        made |= Attempt.objects.filter(task_id__in=between).values_list("task_id").annotate(Max("n"))
+    return made
+
+
+def _event(ending: Ending, seq: int, attempts: int, now: datetime) -> NewEvent:
     kind = Event.Type.COMPLETED if ending.units else Event.Type.FAILED
     task = ending.task
     return NewEvent(
@@ -138,12 +157,13 @@ def _event(ending: Ending, seq: int, now: datetime) -> NewEvent:
         seq=seq,
         type=kind,
         task_id=task.id,
-        payload=orjson.dumps(_payload(ending, kind, now)),
+        # Not orjson: a customer's metadata may hold numbers that it refuses, and a task must come to its end.
+        payload=json.dumps(_payload(ending, kind, attempts, now), separators=(",", ":")).encode(),
         url=task.webhook_url,
     )
 
 
-def _payload(ending: Ending, kind: Event.Type, now: datetime) -> dict[str, Any]:
+def _payload(ending: Ending, kind: Event.Type, attempts: int, now: datetime) -> dict[str, Any]:
     """The webhook's body; its `cost` is a bare decimal of dollars and its `timestamp` Unix seconds."""
     task = ending.task
     output = None
@@ -159,4 +179,10 @@ def _payload(ending: Ending, kind: Event.Type, now: datetime) -> dict[str, Any]:
         "error": None if ending.units else ending.error[:300],
         "cost": money.bare(ending.captured),
         "timestamp": int(now.timestamp()),
+        "data": {
+            "metadata": task.metadata,
+            "expires_at": task.expires_at and clock.iso(task.expires_at),
+            "ended": str(ending.ended),
+            "attempts": attempts,
+        },
     }

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.core.files import File
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from PIL import Image, UnidentifiedImageError
 
 from eggapi import crypto
@@ -67,17 +67,45 @@ def store(task_id: str, token: str, index: int, file: BinaryIO) -> Picture:
     Raises NotAnImage, and whatever the storage raises when it is away.
     """
     extension, width, height = inspect(file)
-    path = f"images/{task_id}/{token}/{index}.{extension}"
+    path = f"{folder_of(task_id, token)}/{index}.{extension}"
     size = file.seek(0, 2)
     file.seek(0)
     default_storage.save(path, File(file))
     return Picture(index, path, CONTENT_TYPES[extension], size, width, height)
 
 
+def folder_of(task_id: str, token: str) -> str:
+    return f"images/{task_id}/{token}"
+
+
+def remove(task_id: str, token: str) -> None:
+    """Removes whatever was stored for a task; what is gone already is no fault. Raises whatever the storage raises."""
+    remove_folder(folder_of(task_id, token))
+    if isinstance(default_storage, FileSystemStorage):  # an object store has no folders
+        default_storage.delete(f"images/{task_id}")
+
+
+def remove_folder(folder: str) -> None:
+    """Like `remove`, for one without folders in it."""
+    try:
+        _, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        default_storage.delete(f"{folder}/{name}")
+    if isinstance(default_storage, FileSystemStorage):
+        default_storage.delete(folder)
+
+
 def url_of(path: str, expires_at: datetime, base_url: str) -> str:
     """The public address of a stored file, the same until `expires_at`."""
     if settings.EGGAPI_S3_PUBLIC_URL:
         return f"{settings.EGGAPI_S3_PUBLIC_URL}/{quote(path)}"
+    return signed_url_of(path, expires_at, base_url)
+
+
+def signed_url_of(path: str, expires_at: datetime, base_url: str) -> str:
+    """One of ours even where the bucket is public: it ends with its time."""
     expires = int(expires_at.timestamp())
     query = urlencode({"expires": expires, "signature": crypto.signature(PURPOSE, f"{path}\n{expires}")})
     return f"{base_url}/files/{quote(path)}?{query}"

@@ -7,7 +7,8 @@ from celery.signals import worker_shutdown
 from django.conf import settings
 
 from eggapi.doorbell import ring
-from generation import engine
+from generation import audit as books
+from generation import cancel, engine, export, retention, standing
 
 
 @shared_task(name="generation.tasks.advance")
@@ -20,6 +21,36 @@ def advance(**_: Any) -> None:
 def sweep(**_: Any) -> None:
     """Every second, from beat: rings in case the ring of a submission was lost."""
     ring("generation.tasks.advance")
+
+
+@shared_task(name="generation.tasks.audit")
+def audit(**_: Any) -> None:
+    """Every hour, from beat."""
+    books.watch()
+
+
+@shared_task(name="generation.tasks.withdraw")
+def withdraw(*, task_id: str, **_: Any) -> None:
+    """Once a task was canceled, and again when a purchase of it turns out to have been accepted."""
+    cancel.withdraw(task_id)
+
+
+@shared_task(name="generation.tasks.purge")
+def purge(**_: Any) -> None:
+    """Every five minutes, from beat."""
+    retention.purge()
+
+
+@shared_task(name="generation.tasks.export")
+def make_exports(**_: Any) -> None:
+    """Every minute, from beat, and when one is asked for."""
+    export.make_due()
+
+
+@shared_task(name="generation.tasks.check_providers")
+def check_providers(**_: Any) -> None:
+    """Every hour, from beat."""
+    standing.check()
 
 
 @worker_shutdown.connect

@@ -1,19 +1,26 @@
 """Carries the calls of providers: over HTTP, or to the built-in sandbox."""
 
 import asyncio
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 from eggapi import http
-from generation.providers.base import Call, Image, Provider, Reply
+from eggapi.http import Lost, NotSent
+from generation import body
+from generation.providers.base import Call, Finished, Image, Provider, Reply, Unreadable
 from generation.sandbox import upstream
 from generation.storage import LARGEST_RESULT
 
 SANDBOX = "sandbox:"
-LARGEST_REPLY = 64 * 1024 * 1024
 DOWNLOAD_SECONDS = 60.0
+SHORTEST_SECRET = 8  # a shorter one is no secret, and would be found in every picture
+# What an adapter does when a vendor's JSON is not what it should be.
+STUMBLES = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 
 
 class Transport:
@@ -32,47 +39,65 @@ class Transport:
         self._studio.shutdown(wait=False, cancel_futures=True)
 
     async def converse(self, provider: Provider, steps: Generator[Call, Reply, Any], *, paid: bool) -> Any:
-        """Runs an adapter's generator to its result. Raises NotSent, Lost and Unreadable."""
+        """Runs an adapter's generator to its result. Raises NotSent, Lost and Unreadable.
+
+        What fails before the call that buys is NotSent, whatever it was.
+        """
+        risked = not paid
         try:
             call = next(steps)
             while True:
-                call = steps.send(await self._answer(provider, call, paid))
+                risked |= call.buys
+                call = self._next(steps, await self._answer(provider, call, paid))
         except StopIteration as stop:
-            return stop.value
+            return _in_files(stop.value)
+        except (Lost, Unreadable) as error:
+            if risked:
+                raise
+            raise NotSent(str(error)) from error
 
-    async def fetch(self, provider: Provider, image: Image, into: BinaryIO) -> None:
-        """Writes a finished image into a file. Raises BadStatus, NotSent and Lost.
+    def _next(self, steps: Generator[Call, Reply, Any], reply: Reply) -> Call:
+        try:
+            return steps.send(reply)
+        except STUMBLES as error:
+            raise Unreadable(f"status {reply.status}, {type(error).__name__}") from error
 
-        Only the vendor's own host may be private; any other address must be public.
+    async def fetch(self, homes: Sequence[str], image: Image, into: BinaryIO) -> None:
+        """Writes a finished image into a file. Raises BadStatus, NotSent (AddressRefused) and Lost.
+
+        Only the hosts of `homes` (base URLs) may be private; any other address must be public. The sandbox
+        draws for its own jobs only.
         """
-        if image.data:
-            into.write(image.data)
-        elif image.url.startswith(SANDBOX):
+        if image.file:
+            image.file.seek(0)
+            shutil.copyfileobj(image.file, into)
+        elif image.url.startswith(SANDBOX) and homes[0].startswith(SANDBOX):
             into.write((await self._draw(image.url)).body)
+        elif not image.url.lower().startswith(("https://", "http://")):
+            raise http.AddressRefused
         else:
             await http.download(
-                self._public,
-                image.url,
-                into,
-                home=provider.base_url,
-                cap=LARGEST_RESULT,
-                timeout=DOWNLOAD_SECONDS,
+                self._public, image.url, into, homes=homes, cap=LARGEST_RESULT, timeout=DOWNLOAD_SECONDS
             )
 
     async def _answer(self, provider: Provider, call: Call, paid: bool) -> Reply:
         if provider.base_url.startswith(SANDBOX):
             return await self._sandbox(provider, call)
         query = f"?{urlencode(call.query)}" if call.query else ""
-        reply = await http.send(
-            self._fresh if paid else self._pooled,
-            call.method,
-            f"{provider.base_url}{call.path}{query}",
-            headers={**provider.headers(), **call.headers},
-            json=call.json,
-            timeout=call.timeout,
-            cap=LARGEST_REPLY,
-        )
-        return Reply(reply.status, reply.headers, reply.body)
+        elsewhere = "://" in call.path
+        # Another host than the provider's own is not shown its credential.
+        own = {} if elsewhere else provider.headers()
+        async with body.written(call) as (headers, data):
+            reply = await http.send(
+                self._fresh if paid else self._pooled,
+                call.method,
+                f"{'' if elsewhere else provider.base_url}{call.path}{query}",
+                headers={**own, **headers, **call.headers},
+                data=data,
+                timeout=call.timeout,
+                cap=call.largest,
+            )
+        return Reply(reply.status, reply.headers, _discreet(provider, reply.body))
 
     async def _sandbox(self, provider: Provider, call: Call) -> Reply:
         """The sandbox's own API is cheap, but for re-encoding the references of an edit."""
@@ -88,3 +113,24 @@ class Transport:
         if reply.status != 200:
             raise http.BadStatus(reply.status)
         return reply
+
+
+def _discreet(provider: Provider, body: bytes) -> bytes:
+    """Some vendors repeat the key they were shown, and their words are kept, shown and mailed to operators."""
+    for secret in (provider.credential, provider.callback_secret):
+        if len(secret) >= SHORTEST_SECRET:
+            body = body.replace(secret.encode(), b"[secret]")
+    return body
+
+
+def _in_files(result: Any) -> Any:
+    """Takes pictures out of memory before anything else is awaited. Whoever collects them closes the files."""
+    if not isinstance(result, Finished) or not any(image.data for image in result.images):
+        return result
+    return replace(result, images=tuple(_in_file(image) if image.data else image for image in result.images))
+
+
+def _in_file(image: Image) -> Image:
+    file = TemporaryFile()  # noqa: SIM115 - closed by whoever collects it
+    file.write(image.data)
+    return Image(file=file)

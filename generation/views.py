@@ -1,4 +1,4 @@
-"""Files for whoever holds a signed address."""
+"""What is served outside of /v1: files for whoever holds a signed address, and an ear for vendors."""
 
 import time
 
@@ -7,9 +7,30 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import default_storage
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.csrf import csrf_exempt
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from eggapi import envelope, errors
-from generation import storage
+from generation import callbacks, storage
+
+
+class Callback(APIView):
+    """POST /callbacks/{token}: a vendor says that a job of ours has changed.
+
+    Whoever knows the address may speak, and the adapter says whether it was the vendor.
+    """
+
+    authentication_classes = ()
+    permission_classes = ()
+    http_method_names = ["post"]
+    schema = None  # this is not for customers
+
+    def post(self, request: Request, token: str) -> Response:
+        purchase = callbacks.purchase_of(token)
+        request._request.log_fields = {"task": purchase.attempt.task_id}  # type: ignore[attr-defined]
+        callbacks.hear(purchase, request.headers, request.body)
+        return Response({"received": True})
 
 
 @csrf_exempt  # nothing is changed here; a POST is told so, and not of a missing token

@@ -12,7 +12,8 @@ from accounts.opening import account_of
 from billing import ledger
 from billing.models import Hold, UsageRecord, Wallet
 from eggapi import clock
-from generation.audit import audit
+from eggapi.models import Alert
+from generation.audit import audit, watch
 from generation.models import Output, Status, Task
 from generation.settle import Ending, settle
 from generation.storage import Picture
@@ -164,3 +165,14 @@ class TestCommand:
             f"wallet {live} counts 1 tasks, but has 0 holds",
             f"wallet {test} counts 2 tasks, but has 1 holds",
         ]
+
+
+def test_drift_is_an_alert_until_it_is_gone(waiting: Task) -> None:
+    Wallet.objects.filter(task_count=1).update(task_count=2)
+    watch()
+    alert = Alert.objects.get(cause="audit_ledger")
+    assert (alert.state, alert.text.splitlines()[0]) == ("raised", "The ledger drifts:")
+    assert "counts 2 tasks, but has 1 holds" in alert.text
+    Wallet.objects.filter(task_count=2).update(task_count=1)
+    watch()
+    assert Alert.objects.get().state == "ended"

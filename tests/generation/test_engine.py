@@ -92,6 +92,15 @@ def test_renewing_keeps_the_lease(tester: Caller) -> None:
     assert claim() == []
 
 
+def test_renewing_leaves_a_lease_that_was_given_back(tester: Caller) -> None:
+    post(tester)
+    (mine,) = claim()
+    save.pause([Progress(mine.task, seconds=0)])
+    engine.TaskWork().renew([mine])
+    (again,) = claim()
+    assert again.task.id == mine.task.id
+
+
 def test_a_task_is_settled_once(tester: Caller) -> None:
     post(tester)
     (mine,) = claim()

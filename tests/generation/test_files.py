@@ -1,7 +1,6 @@
 """Pictures: verified, kept, and handed out to whoever holds a signed address."""
 
 import io
-import runpy
 import struct
 import zlib
 from collections.abc import Iterator
@@ -10,22 +9,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import pytest
 import requests
 from django.core.files.storage import default_storage
 from django.core.signals import request_finished
 from django.db import close_old_connections
 from django.test import Client
-from moto.server import ThreadedMotoServer
 from PIL import Image
 from pytest_django import Settings
 
-import eggapi.settings
 from eggapi import crypto, ids
 from generation import storage
 from generation.storage import NotAnImage, Picture
 from tests.customer import Answer
+from tests.generation.bucket import keep_pictures_at, make_bucket, serving_s3, settings_with
 from tests.servers import free_port
 
 TASK, TOKEN = ids.task_id(), ids.path_token()
@@ -241,31 +238,15 @@ class TestAddress:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-def settings_with(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
-    """What the settings file makes of an environment."""
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return runpy.run_path(str(eggapi.settings.__file__))
+    with serving_s3() as url:
+        yield url
 
 
 @pytest.fixture
 def bucket(s3: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Our storage is a bucket, by environment variables alone."""
-    made = settings_with(
-        monkeypatch, EGGAPI_S3_BUCKET="eggs", EGGAPI_S3_ENDPOINT=s3, EGGAPI_S3_KEY="id", EGGAPI_S3_SECRET="secret"
-    )
-    settings.STORAGES, settings.EGGAPI_S3_BUCKET = made["STORAGES"], made["EGGAPI_S3_BUCKET"]
-    session = boto3.resource(
-        "s3", endpoint_url=s3, region_name="us-east-1", aws_access_key_id="id", aws_secret_access_key="secret"
-    )
-    return session.create_bucket(Bucket="eggs")
+    """Our storage."""
+    keep_pictures_at(s3, settings, monkeypatch)
+    return make_bucket(s3)
 
 
 class TestBucket:
@@ -299,6 +280,14 @@ class TestBucket:
         address = address_of(stored(drawn()))
         for forged in (address[:-1], address.replace("expires=", "expires=9"), address.partition("?")[0]):
             assert refusal(forged) == (404, "NOT_FOUND")
+
+    def test_it_keeps_nothing_that_was_removed(self, bucket: Any) -> None:
+        for index in range(2):
+            stored(drawn(), index)
+        other = storage.store(TASK, "another", 0, io.BytesIO(drawn()))
+        for _ in range(2):
+            storage.remove(TASK, TOKEN)
+        assert [each.key for each in bucket.objects.filter(Prefix=f"images/{TASK}/")] == [other.path]
 
     def test_it_holds_nothing_that_does_not_decode(self, bucket: Any) -> None:
         with pytest.raises(NotAnImage):

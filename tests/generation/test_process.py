@@ -3,20 +3,23 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.caller import Caller
 from accounts.models import Account
-from billing.models import Hold, LedgerEntry, Wallet
+from billing.models import Hold, Wallet
+from eggapi import alerts, clock
 from eggapi.loop import Loop
+from generation import references, route
 from generation.models import Attempt, Purchase, Route, Task
-from generation.providers.base import Accepted
+from generation.providers.base import Accepted, Pending
 from generation.submit import submit
 from tests.emulators.vendor import Speaks, SpeaksAndFinds, SpeaksOneByOne, Vendor
-from tests.generation.conftest import DOLLAR, ended
+from tests.generation.conftest import DOLLAR, assert_free, ended
 from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,14 +34,6 @@ def wallet(caller: Caller) -> Wallet:
 
 def outcomes(task: Task) -> list[str]:
     return list(Attempt.objects.filter(task=task).order_by("n").values_list("outcome", flat=True))
-
-
-def assert_free(caller: Caller, task: Task) -> None:
-    """A failed task costs nothing and holds nothing."""
-    assert (task.cost, wallet(caller).posted, wallet(caller).held) == (0, DOLLAR, 0)
-    assert Hold.objects.get(pk=task.pk).state == "released"
-    assert not LedgerEntry.objects.filter(task_id=task.pk).exists()
-    assert Event.objects.get(task_id=task.pk).type == "task.failed"
 
 
 def test_it_works(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
@@ -219,6 +214,71 @@ def test_a_vendor_may_say_when_to_ask_in_whole_seconds(
     assert time.monotonic() - started >= 1
 
 
+@pytest.mark.parametrize(("told", "least"), [(3600.0, 1), (0.0, 2)])
+def test_what_a_vendor_says_of_the_next_poll_is_kept_within_reason(
+    told: float,
+    least: float,
+    alice: Caller,
+    vendor: Vendor,
+    add_route: AddRoute,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not asked again without a pause, nor only when it is too late."""
+    polled, waits = Speaks.poll, [told, told]
+
+    def busy_at_first(self: Speaks, job: Any, upstream_id: str) -> Any:
+        result = yield from polled(self, job, upstream_id)
+        return Pending(wait=waits.pop()) if waits else result
+
+    monkeypatch.setattr(Speaks, "poll", busy_at_first)
+    monkeypatch.setattr(Speaks, "poll_every", 1.0)
+    add_route(vendor.url)
+    started = time.monotonic()
+    assert run(alice, "an egg", deadline_seconds=10).status == "completed"
+    assert time.monotonic() - started >= least
+
+
+def test_nothing_is_bought_once_the_deadline_has_passed(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the purchase was being written down, say."""
+    opened = route.open_next
+
+    def slowly(searches: list[route.Search]) -> Any:
+        found = opened(searches)
+        for search in searches:
+            search.task.deadline_at = clock.now() - timedelta(seconds=1)
+        return found
+
+    monkeypatch.setattr(route, "open_next", slowly)
+    add_route(vendor.url)
+    task = run(alice, "an egg")
+    assert (task.status, vendor.seen) == ("failed", [])
+    assert_free(alice, task)
+
+
+def test_a_route_may_be_added_while_a_task_is_under_way(
+    alice: Caller,
+    vendor: Vendor,
+    add_route: AddRoute,
+    run: Run,
+    pictures: Callable[[int], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, fetch = add_route("http://127.0.0.1:9"), references._fetch
+
+    def meanwhile(*args: Any) -> Any:
+        second = add_route(vendor.url)
+        Route.objects.filter(pk=second.pk).update(priority=first.priority - 1)
+        connection.close()
+        return fetch(*args)
+
+    monkeypatch.setattr(references, "_fetch", meanwhile)
+    task = run(alice, "an egg", image_urls=pictures(1))
+    assert (task.status, len(vendor.seen), outcomes(task)) == ("completed", 1, [""])
+
+
 def test_the_answer_to_a_paid_call_is_saved_even_after_the_deadline(
     alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
 ) -> None:
@@ -240,6 +300,25 @@ def test_a_stranger_pays_nothing(
     add_route(vendor.url)
     run(alice, "an egg")
     assert Wallet.objects.get(account=account, mode="test").posted == 100 * DOLLAR
+
+
+def test_an_answer_is_not_lost_with_the_alert_about_it(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, away = alerts.report, [OperationalError("the database is away")]
+
+    def once_away(batch: list[alerts.Raised]) -> Any:
+        if away:
+            raise away.pop()
+        return report(batch)
+
+    monkeypatch.setattr(alerts, "report", once_away)
+    add_route(vendor.url)
+    with Vendor() as healthy:
+        healthy.overrides = {"fault": "ok"}
+        add_route(healthy.url)
+        task = run(alice, "an egg vendor:odd")
+    assert (task.status, away, outcomes(task)) == ("completed", [], ["retryable", ""])
 
 
 @pytest.mark.postgres_only

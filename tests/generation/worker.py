@@ -1,18 +1,39 @@
-"""A worker process for tests: an engine that knows the loopback vendor, and can be made to die at a point.
+"""A worker process for tests: an engine that knows the loopback vendors, and can be made to die at a point.
 
     python -m tests.generation.worker [DEATH]
 
-DEATH is `before-call` (the purchase is committed, the request not sent), `after-call` (the vendor has
-answered, nothing is saved) or `after-settle` (committed, nobody told).
+DEATH is one of DEATHS, in the order a task comes by them.
 """
 
+import asyncio
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import django
+
+DEATHS = (
+    "after-claim",
+    "before-open",
+    "before-call",  # the purchase is committed, the request not sent
+    "during-call",  # the request has arrived, the answer has not
+    "after-call",  # the vendor has answered, nothing is saved
+    "before-end-attempt",
+    "after-end-attempt",
+    "before-pause",
+    "after-pause",
+    "before-poll",
+    "after-poll",
+    "before-download",
+    "after-store",
+    "before-settle",
+    "in-settle",  # everything is written, nothing committed
+    "after-settle",  # committed, nobody told
+)
+IN_THE_MIDDLE = 0.4
 
 
 def die(*_: Any) -> None:
@@ -22,32 +43,64 @@ def die(*_: Any) -> None:
 def main(death: str) -> None:
     django.setup()
     from django.conf import settings
+    from django.db import transaction
 
-    from generation import engine, settle
+    from eggapi import http
+    from generation import engine, route, save, settle, storage
     from generation.providers import ADAPTERS
     from generation.transport import Transport
     from tests.emulators.vendor import Speaks, SpeaksAndFinds, SpeaksOneByOne
 
     ADAPTERS.update({adapter.name: adapter for adapter in (Speaks, SpeaksAndFinds, SpeaksOneByOne)})
-    converse, settle_all = Transport.converse, settle.settle
+    for adapter in ADAPTERS.values():
+        adapter.first_poll = adapter.poll_every = adapter.poll_slowest = 0.05
 
-    async def deadly(self: Transport, provider: Any, steps: Any, *, paid: bool) -> Any:
-        if paid and death == "before-call":
+    def deadly(place: Any, name: str, before: str = "", within: str = "", after: str = "") -> None:
+        """Dies before a function, after it in its transaction, or when that has been committed."""
+        function: Callable[..., Any] = getattr(place, name)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if death == before:
+                die()
+            result = function(*args, **kwargs)
+            if death == within:
+                die()
+            if death == after and result:
+                transaction.on_commit(die)
+            return result
+
+        if death and death in (before, within, after):
+            setattr(place, name, wrapper)
+
+    converse, fetch, send = Transport.converse, Transport.fetch, http.send
+
+    async def deadly_converse(self: Transport, provider: Any, steps: Any, *, paid: bool) -> Any:
+        word = "call" if paid else "poll"
+        if death == f"before-{word}":
             die()
         result = await converse(self, provider, steps, paid=paid)
-        if paid and death == "after-call":
+        if death == f"after-{word}":
             die()
         return result
 
-    def deadly_settle(endings: Any) -> Any:
-        from django.db import transaction
+    async def deadly_fetch(self: Transport, *args: Any) -> None:
+        if death == "before-download":
+            die()
+        await fetch(self, *args)
 
-        transaction.on_commit(die)
-        return settle_all(endings)
+    async def deadly_send(session: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if death == "during-call" and method == "POST":
+            asyncio.get_running_loop().call_later(IN_THE_MIDDLE, die)
+        return await send(session, method, *args, **kwargs)
 
-    Transport.converse = deadly  # type: ignore[method-assign]
-    if death == "after-settle":
-        settle.settle = deadly_settle
+    Transport.converse, Transport.fetch = deadly_converse, deadly_fetch  # type: ignore[assignment, method-assign]
+    http.send = deadly_send
+    deadly(engine, "_claim", after="after-claim")
+    deadly(route, "open_next", before="before-open")
+    deadly(save, "end_attempt", before="before-end-attempt", after="after-end-attempt")
+    deadly(save, "pause", before="before-pause", after="after-pause")
+    deadly(storage, "store", within="after-store")
+    deadly(settle, "settle", before="before-settle", within="in-settle", after="after-settle")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     engine.wake()

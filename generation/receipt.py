@@ -1,0 +1,73 @@
+"""Receipt: what became of a task and of the money held for it, in words that name no provider."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing.models import Hold, LedgerEntry
+from generation.models import Attempt, Price, Task
+from generation.providers.base import Outcome
+
+# The list of what an attempt can come to is closed.
+RUNNING, DELIVERED, STOPPED = "running", "delivered", "stopped"
+FAILURES = {
+    Outcome.RETRYABLE: "unavailable",
+    Outcome.ROUTE_DOWN: "unavailable",
+    Outcome.REFUSED: "refused",
+    Outcome.INVALID: "invalid",
+    Outcome.NO_IMAGE: "no_image",
+    Outcome.UNKNOWN: "no_answer",
+}
+OUTCOMES = (RUNNING, DELIVERED, STOPPED, *dict.fromkeys(FAILURES.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """An attempt: the public label of its route, what it came to, and when."""
+
+    route: str
+    outcome: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Amounts in micro-dollars: `held` is captured or released once the task has ended, `refunded` comes later.
+
+    `price` is the rule that the unit price was read from.
+    """
+
+    task: Task
+    held: int
+    captured: int
+    released: int
+    refunded: int
+    price: Price | None
+    attempts: Sequence[Try]
+
+
+def read(task: Task) -> Receipt:
+    hold = Hold.objects.get(pk=task.id)
+    refund = LedgerEntry.objects.filter(task_id=task.id, kind=LedgerEntry.Kind.REFUND).first()
+    attempts = Attempt.objects.filter(task=task).select_related("route").order_by("n")
+    is_open = hold.state == Hold.State.OPEN
+    return Receipt(
+        task=task,
+        held=hold.amount,
+        captured=hold.captured,
+        released=0 if is_open else hold.amount - hold.captured,
+        refunded=refund.amount if refund else 0,
+        price=task.price,
+        attempts=[_try(attempt) for attempt in attempts],
+    )
+
+
+def _try(attempt: Attempt) -> Try:
+    if attempt.state == Attempt.State.LIVE:
+        outcome = RUNNING
+    elif attempt.state == Attempt.State.DONE:
+        outcome = DELIVERED
+    else:
+        outcome = FAILURES[Outcome(attempt.outcome)] if attempt.outcome else STOPPED
+    return Try(attempt.route.label, outcome, attempt.started_at, attempt.ended_at)
