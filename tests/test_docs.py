@@ -57,7 +57,8 @@ def test_every_error_is_explained_where_its_docs_url_leads(error: type[errors.Ap
     _, _, section = page.partition(f"\n## {error.code}\n\n")
     section = section.partition("\n## ")[0]
     assert section.startswith(f"{error.status}. ")
-    assert "charged" in section
+    assert re.search(r"^\*\*Try again\?\*\* .+", section, re.MULTILINE)
+    assert re.search(r"\*\*Charged\?\*\* N", section)
     assert f'"code": "{error.code}"' in section
     assert error.code.lower() in anchors(page)
 

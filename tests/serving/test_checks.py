@@ -39,6 +39,12 @@ def test_it_rejects_an_old_sqlite(on_sqlite: bool, monkeypatch: pytest.MonkeyPat
     assert found(checks.database_fits) == (["eggapi.E001"] if on_sqlite else [])
 
 
+@pytest.mark.parametrize(("key", "secret", "ids"), [("", "", []), ("sk", "whsec", []), ("sk", "", ["eggapi.W005"])])
+def test_it_warns_of_half_a_stripe(key: str, secret: str, ids: list[str]) -> None:
+    with override_settings(EGGAPI_STRIPE_SECRET_KEY=key, EGGAPI_STRIPE_WEBHOOK_SECRET=secret):
+        assert found(checks.no_half_of_stripe) == ids
+
+
 @pytest.mark.parametrize(
     ("url", "ids"), [("https://egg.example", []), ("http://egg.example", ["eggapi.W001"]), ("", ["eggapi.W002"])]
 )

@@ -37,7 +37,8 @@ def test_it_recognises_another_schema(alteration: str) -> None:
 @pytest.mark.parametrize("alteration", [ALTERATIONS[0], ALTERATIONS[-1]])
 def test_a_sqlite_database_of_another_schema_is_kept_and_replaced(egg: Installation, alteration: str) -> None:
     with closing(sqlite3.connect(egg.home / "eggapi.sqlite3")) as database:
-        database.execute("INSERT INTO accounts_account (name, created_at) VALUES ('old', '2026-01-01')")
+        columns = "name, created_at, zero_retention, billing_name, vat_number"
+        database.execute(f"INSERT INTO accounts_account ({columns}) VALUES ('old', '2026-01-01', 0, '', '')")
         database.execute(alteration)
         database.commit()
     egg.start()
