@@ -27,6 +27,7 @@ def servers(folder: Path) -> Iterator[None]:
         "EGGAPI_SUBMITS_PER_MINUTE": "6000000",
         "EGGAPI_READS_PER_MINUTE": "6000000",
         "EGGAPI_OPEN_TASKS": "100000000",
+        "EGGAPI_SHED_SECONDS": "100000",
         "DJANGO_SETTINGS_MODULE": "eggapi.settings",
     }
     try:
