@@ -33,10 +33,15 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractUser):
-    """A person, known by e-mail address (stored in lower case)."""
+    """A person, known by e-mail address (stored in lower case).
+
+    `terms_version` is the version of the terms they accepted, at `terms_at`.
+    """
 
     username = None  # type: ignore[assignment]
     email = models.EmailField(unique=True)
+    terms_version = models.CharField(max_length=20, blank=True)
+    terms_at = models.DateTimeField(null=True, blank=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -77,9 +82,14 @@ class Account(models.Model):
 
 
 class Membership(models.Model):
+    """A person in an account. What each role may do is written in `accounts.member`."""
+
     class Role(models.TextChoices):
         OWNER = "owner"
-        MEMBER = "member"
+        ADMIN = "admin"
+        DEVELOPER = "developer"
+        BILLING = "billing"
+        READER = "reader"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
@@ -90,6 +100,27 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.account}"
+
+
+class Invitation(models.Model):
+    """Lets `email` join an account in a role or, without an account, sign up. Only the token's digest is kept."""
+
+    email = models.EmailField()
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, blank=True, related_name="invitations")
+    role = models.CharField(max_length=10, choices=Membership.Role.choices, default=Membership.Role.DEVELOPER)
+    digest = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="invited")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "email"], condition=Q(used_at=None), name="one_open_invitation"),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation of {self.email}"
 
 
 class ApiKey(models.Model):

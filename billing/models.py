@@ -85,6 +85,19 @@ class Budget(models.Model):
         return f"{self.used} of {self.limit} since {self.period_start}"
 
 
+class StartingCredit(models.Model):
+    """Money a verified address was given to begin with. The digest stays when the person goes: once per address."""
+
+    address = models.BinaryField(max_length=32, unique=True)
+    ip = models.GenericIPAddressField()
+    account = models.ForeignKey(Account, on_delete=models.SET_NULL, null=True)
+    amount = UsdField()
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"starting credit of account {self.account_id}"
+
+
 class Hold(models.Model):
     """Money promised to one task: open, then either captured (in part or whole) or released.
 

@@ -1,5 +1,7 @@
 """The kit's tables: what operators and customers are to be told."""
 
+from typing import ClassVar
+
 from django.db import models
 
 LONGEST_CAUSE = 200
@@ -41,3 +43,50 @@ class Letter(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class Incident(models.Model):
+    """What operators say on /status: over from `ended_at` on. `part` is a model's name, empty for everything."""
+
+    class Impact(models.TextChoices):
+        NOTICE = "notice"
+        DEGRADED = "degraded"
+        DOWN = "down"
+
+    title = models.CharField(max_length=120)
+    text = models.TextField()
+    impact = models.CharField(max_length=8, choices=Impact.choices, default=Impact.DEGRADED)
+    part = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Day(models.Model):
+    """How a part of the service (`api`, `workers`, or a model's name) did on one UTC day, looked at every minute."""
+
+    part = models.CharField(max_length=64)
+    day = models.DateField()
+    looks = models.PositiveIntegerField(default=0)
+    degraded = models.PositiveIntegerField(default=0)
+    down = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["part", "day"], name="one_day_per_part")]
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.day}"
+
+
+class Switch(models.Model):
+    """Something an operator has switched off; there is no row for what is on. `by` is an e-mail address."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    reason = models.CharField(max_length=200, blank=True)
+    by = models.CharField(max_length=254)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -174,7 +174,7 @@ class TestReport:
         key, text = make(account)
         carol, dave, erin = (User.objects.create_user(f"{name}@example.com") for name in ("carol", "dave", "erin"))
         Membership.objects.create(account=account, user=carol)
-        Membership.objects.create(account=account, user=dave, role=Membership.Role.MEMBER)
+        Membership.objects.create(account=account, user=dave, role=Membership.Role.DEVELOPER)
         Membership.objects.create(account=account, user=erin)
         User.objects.filter(pk=erin.pk).update(is_active=False)
         account_of("bob@example.com")

@@ -106,7 +106,7 @@ class TestAsking:
 
     def test_only_owners_may(self, alice: Customer) -> None:
         guest = User.objects.create_user("guest@example.com")
-        Membership.objects.create(account=alice.account, user=guest, role=Membership.Role.MEMBER)
+        Membership.objects.create(account=alice.account, user=guest, role=Membership.Role.DEVELOPER)
         alice.http.force_login(guest)
         alice.http.cookies["csrftoken"] = alice.csrf_token
         assert [ask(alice, what).refusal for what in ("delete", "delete/cancel")] == [(403, "FORBIDDEN")] * 2
@@ -187,7 +187,7 @@ class TestEmptying:
     def test_who_belongs_elsewhere_stays_a_person(self, alice: Customer) -> None:
         other = account_of("bob@example.com")
         person = alice.account.members.get()
-        Membership.objects.create(account=other, user=person, role=Membership.Role.MEMBER)
+        Membership.objects.create(account=other, user=person, role=Membership.Role.DEVELOPER)
         ask(alice)
         a_week_later()
         assert list(person.accounts.all()) == [other]

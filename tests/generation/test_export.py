@@ -172,7 +172,7 @@ def test_a_key_is_not_enough(alice: Customer) -> None:
 def test_only_owners_may(alice: Customer) -> None:
     ask(alice)
     guest = User.objects.create_user("guest@example.com")
-    Membership.objects.create(account=alice.account, user=guest, role=Membership.Role.MEMBER)
+    Membership.objects.create(account=alice.account, user=guest, role=Membership.Role.DEVELOPER)
     alice.http.force_login(guest)
     alice.http.cookies["csrftoken"] = alice.csrf_token
     assert [ask(alice, method).refusal for method in ("GET", "POST")] == [(403, "FORBIDDEN")] * 2

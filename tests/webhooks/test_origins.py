@@ -100,7 +100,7 @@ class TestDisabled:
 
 def test_only_owners_are_told(account: Account) -> None:
     member = User.objects.create_user("carol@example.com")
-    Membership.objects.create(account=account, user=member, role="member")
+    Membership.objects.create(account=account, user=member, role="developer")
     for day in range(11):
         origins.note([origins.Result((account.pk, "h:443"), "timeout", False, bool(day))], clock.now())
         pass_time(timedelta(days=1))
