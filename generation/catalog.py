@@ -40,6 +40,7 @@ class RouteEntry:
     official: bool
     require_margin: bool
     conditions: dict[str, list[str]]
+    drill_until: datetime | None
     mode: Mode
     provider: str
     provider_id: int
@@ -47,6 +48,10 @@ class RouteEntry:
     homes: tuple[str, ...]
     adapter: Adapter
     capabilities: Capabilities
+
+    def is_drilled(self, now: datetime) -> bool:
+        """Whether it is made to fail just now, as a fire drill."""
+        return self.drill_until is not None and now < self.drill_until
 
     def cost_of(self, resolution: str, references: int) -> int:
         """What an image costs us, in micro-dollars."""
@@ -174,6 +179,7 @@ def entry_of(route: Route) -> RouteEntry:
         official=route.official,
         require_margin=route.require_margin,
         conditions=route.conditions,
+        drill_until=route.drill_until,
         mode=provider.mode,
         provider=provider.name,
         provider_id=provider.pk,

@@ -15,6 +15,7 @@ from django.db.models import F
 from eggapi import clock
 from eggapi.loop import Loop
 from generation import catalog, settle
+from generation.claim import Claim
 from generation.models import (
     LEASE,
     MOST_CLAIMS_WITHOUT_PROGRESS,
@@ -25,7 +26,7 @@ from generation.models import (
     Task,
     TaskQuerySet,
 )
-from generation.process import Claim, Driver
+from generation.process import Driver
 from generation.settle import Ending
 from generation.transport import Transport
 

@@ -7,21 +7,20 @@ where every write is fenced by the lease token the task was claimed with.
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from eggapi import alerts
 from eggapi.alerts import Raised
 from eggapi.envelope import DATABASE_AWAY
 from eggapi.http import Lost, NotSent
-from generation import callbacks, references, route, save, settle
+from generation import callbacks, drill, references, route, save, settle
 from generation.catalog import RouteEntry
+from generation.claim import Claim
 from generation.collect import Collector
-from generation.models import Attempt, Purchase, Task
+from generation.models import Attempt, Purchase
 from generation.providers.base import (
     Absent,
     Accepted,
@@ -30,7 +29,6 @@ from generation.providers.base import (
     Job,
     Outcome,
     Pending,
-    Reference,
     Rejected,
     Unreadable,
     plain,
@@ -55,38 +53,6 @@ FINAL = (Outcome.REFUSED, Outcome.INVALID)
 REFUSED = "Content moderation: prompt contains prohibited content"
 NO_IMAGE = ("no_image", "No provider returned a usable image.")
 UNAVAILABLE = ("upstream_unavailable", "No provider could complete this request.")
-
-
-@dataclass(slots=True)
-class Claim:
-    """A task leased to this process, as it stood at `now` (the database's time, read at `started`).
-
-    `paying` from before a purchase is written until what came of it is saved: such a claim is not dropped.
-    """
-
-    task: Task
-    attempts: list[Attempt]
-    routes: dict[int, RouteEntry]
-    now: datetime
-    started: float = field(default_factory=time.monotonic)
-    paying: bool = False
-    pictures: tuple[Reference, ...] | None = None
-
-    def __str__(self) -> str:
-        return self.task.id
-
-    @property
-    def time(self) -> datetime:
-        """The database's time, as far as this process can tell without asking."""
-        return self.now + timedelta(seconds=time.monotonic() - self.started)
-
-    @property
-    def seconds_left(self) -> float:
-        return max(0.0, (self.task.deadline_at - self.time).total_seconds())
-
-    @property
-    def live(self) -> Attempt | None:
-        return next((attempt for attempt in self.attempts if attempt.state == Attempt.State.LIVE), None)
 
 
 class Driver:
@@ -213,8 +179,10 @@ class Driver:
         Returns the seconds until the first poll, if the vendor said.
         """
         if self._stopping() or not claim.seconds_left or claim.time - attempt.started_at > PAUSE_LIMIT:
-            _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, "not sent", cost=0)
-            purchase.is_excused = True
+            _leave_unsent(purchase, "not sent")
+            return None
+        if entry.is_drilled(claim.time):
+            _leave_unsent(purchase, drill.MESSAGE)
             return None
         try:
             result = await self._transport.converse(entry.adapter, entry.adapter.submit(job), paid=True)
@@ -371,6 +339,12 @@ def _close(purchase: Purchase, state: str, outcome: str, message: str, *, cost: 
     purchase.state, purchase.outcome, purchase.message = state, outcome, message[:300]
     purchase.cost = purchase.cost if cost is None else cost
     purchase.give_up_at = None
+
+
+def _leave_unsent(purchase: Purchase, message: str) -> None:
+    """Nothing left this process, and that says nothing of the vendor."""
+    _close(purchase, Purchase.State.NOT_SENT, Outcome.RETRYABLE, message, cost=0)
+    purchase.is_excused = True
 
 
 def _find(purchase: Purchase, upstream_id: str) -> None:
