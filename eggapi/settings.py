@@ -14,6 +14,7 @@ import environ
 from celery.schedules import crontab, schedule
 from django.core.exceptions import ImproperlyConfigured
 
+from eggapi.operating.look import UNFOLD as UNFOLD
 from eggapi.secretfile import read_or_make
 
 env = environ.Env()
@@ -90,8 +91,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if EGGAPI_TRUSTED_PROXIES else None
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "eggapi.operating.apps.OperatingConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -99,8 +100,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "django_htmx",
+    "csp",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "eggapi.apps.EggAPIConfig",
     "accounts",
     "billing",
@@ -111,7 +115,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "eggapi.requestlog.RequestLog",
     "django.middleware.security.SecurityMiddleware",
+    "eggapi.compression.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -119,6 +125,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
 ]
 
 TEMPLATES = [
@@ -131,6 +138,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "eggapi.serving.frame.frame",
             ],
         },
     }
@@ -289,6 +297,30 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 FILE_UPLOAD_PERMISSIONS = 0o600
+
+# -- what our pages may load -----------------------------------------------------------------------
+
+_origins = [
+    f"{parts.scheme}://{parts.netloc}"
+    for parts in map(urlsplit, [EGGAPI_S3_PUBLIC_URL, os.environ.get("EGGAPI_S3_ENDPOINT", "")])
+    if parts.netloc
+]
+# Pictures in a bucket are shown by a redirect to it, which has to be allowed too.
+_picture_origins = _origins or (["https://*.amazonaws.com"] if EGGAPI_S3_BUCKET else [])
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:", *_picture_origins],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'", "https://checkout.stripe.com"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 
 # -- the API ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from billing import api as billing
 from eggapi import docs, openapi
 from eggapi.serving import account, health, metrics
 from generation import api as generation
-from generation import views
+from generation.views import files
 from webhooks import views as webhooks
 from webhooks.api import EventFeed
 
@@ -51,14 +51,15 @@ urlpatterns = [
     path("docs/<slug:name>", docs.page),
     path("docs/<slug:name>.md", docs.markdown),
     path("llms.txt", docs.for_models),
-    path("files/<path:path>", views.file),
-    path("callbacks/<str:token>", views.Callback.as_view()),
+    path("files/<path:path>", files.file),
+    path("callbacks/<str:token>", files.Callback.as_view()),
     path("stripe/webhook", billing.StripeWebhook.as_view()),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),
     path("", include("accounts.urls")),
+    path("", include("generation.urls")),
 ]
 
 handler400 = "eggapi.envelope.bad_request"

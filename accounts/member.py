@@ -1,0 +1,99 @@
+"""A person at the dashboard: for which account, in which mode, and what their role lets them do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+
+from accounts.caller import Caller, Terms
+from accounts.models import Account, Membership, Mode, User
+
+Role = Membership.Role
+# What there is to be allowed, and to whom. Everybody of an account may look at everything of it.
+ALLOWED = {
+    "generate": {Role.OWNER, Role.ADMIN, Role.DEVELOPER},
+    "keys": {Role.OWNER, Role.ADMIN, Role.DEVELOPER},
+    "webhooks": {Role.OWNER, Role.ADMIN, Role.DEVELOPER},
+    "money": {Role.OWNER, Role.ADMIN, Role.BILLING},
+    "team": {Role.OWNER, Role.ADMIN},
+    "account": {Role.OWNER},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    user: User
+    account: Account
+    role: str
+    mode: str
+
+    def may(self, action: str) -> bool:
+        """Whether the role allows one of ALLOWED."""
+        return self.role in ALLOWED[action]
+
+    @property
+    def allowed(self) -> dict[str, bool]:
+        """For templates: {% if member.allowed.keys %}."""
+        return {action: self.may(action) for action in ALLOWED}
+
+    @property
+    def caller(self) -> Caller:
+        """The same account as /v1 sees it."""
+        account = self.account
+        terms = Terms(
+            monthly_cap=account.monthly_cap,
+            retention_days=account.retention_days,
+            zero_retention=account.zero_retention,
+        )
+        return Caller(account.pk, self.mode, terms=terms)
+
+    @property
+    def is_test(self) -> bool:
+        return self.mode == Mode.TEST
+
+
+def member_of(user: User, session: SessionBase) -> Member | None:
+    """Whom this session acts as: for the account chosen in it, else the person's first; None without any."""
+    memberships = Membership.objects.filter(user=user).select_related("account").order_by("pk")
+    chosen = session.get("account")
+    membership = memberships.filter(account_id=chosen).first() if chosen else None
+    membership = membership or memberships.first()
+    if membership is None:
+        return None
+    return Member(user, membership.account, membership.role, session.get("mode", Mode.TEST))
+
+
+Page = Callable[..., HttpResponse]
+
+
+def members_only(view: Page) -> Page:
+    """A page of the dashboard: the view is called as `view(request, member, ...)`.
+
+    Who is not signed in is led to the sign-in page. Raises PermissionDenied for a person without an account.
+    """
+
+    @wraps(view)
+    @login_required
+    @never_cache
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        member = member_of(cast(User, request.user), request.session)
+        if member is None:
+            raise PermissionDenied("You are in no account. Ask for an invitation.")
+        request.member = member  # type: ignore[attr-defined]  # for the frame around the page
+        return view(request, member, *args, **kwargs)
+
+    return page
+
+
+def require(member: Member, action: str) -> None:
+    """Raises PermissionDenied unless the role allows it and the account is in use."""
+    if member.account.suspended_at:
+        raise PermissionDenied("This account is suspended.")
+    if not member.may(action):
+        raise PermissionDenied(f"Your role in this account ({member.role}) does not allow this.")

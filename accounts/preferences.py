@@ -1,0 +1,47 @@
+"""What a person has chosen for this browser: account, mode and theme."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from accounts.member import Member
+from accounts.models import Membership, Mode
+
+THEMES = ("light", "dark")  # without one it is the system's
+A_YEAR = 365 * 24 * 3600
+
+
+def choose_mode(request: HttpRequest, mode: str) -> bool:
+    if mode not in Mode.values:
+        return False
+    request.session["mode"] = mode
+    return True
+
+
+def choose_account(request: HttpRequest, member: Member, account_id: str) -> bool:
+    """False for an account that is not the person's."""
+    mine = Membership.objects.filter(user=member.user)
+    if not (account_id.isdecimal() and mine.filter(account_id=int(account_id)).exists()):
+        return False
+    request.session["account"] = int(account_id)
+    return True
+
+
+def theme_of(request: HttpRequest) -> str:
+    """light, dark, or empty for the system's"""
+    theme = request.COOKIES.get("theme", "")
+    return theme if theme in THEMES else ""
+
+
+def keep_theme(response: HttpResponse, theme: str) -> None:
+    if theme in THEMES:
+        response.set_cookie("theme", theme, max_age=A_YEAR, samesite="Lax")
+    else:
+        response.delete_cookie("theme", samesite="Lax")
+
+
+def back(request: HttpRequest, otherwise: str = "/home") -> HttpResponse:
+    """To the page of ours that the form named as `next`."""
+    target = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(target, allowed_hosts=None) and target.startswith("/")
+    return redirect(target if is_ours else otherwise)

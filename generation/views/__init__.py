@@ -1,0 +1,1 @@
+"""Pages for people, and the addresses of pictures and callbacks."""
