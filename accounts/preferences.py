@@ -1,4 +1,4 @@
-"""What a person has chosen for this browser: account, mode and theme."""
+"""What a person has chosen for this session: account and mode."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -6,9 +6,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.member import Member
 from accounts.models import Membership, Mode
-
-THEMES = ("light", "dark")  # without one it is the system's
-A_YEAR = 365 * 24 * 3600
 
 
 def choose_mode(request: HttpRequest, mode: str) -> bool:
@@ -25,19 +22,6 @@ def choose_account(request: HttpRequest, member: Member, account_id: str) -> boo
         return False
     request.session["account"] = int(account_id)
     return True
-
-
-def theme_of(request: HttpRequest) -> str:
-    """light, dark, or empty for the system's"""
-    theme = request.COOKIES.get("theme", "")
-    return theme if theme in THEMES else ""
-
-
-def keep_theme(response: HttpResponse, theme: str) -> None:
-    if theme in THEMES:
-        response.set_cookie("theme", theme, max_age=A_YEAR, samesite="Lax")
-    else:
-        response.delete_cookie("theme", samesite="Lax")
 
 
 def back(request: HttpRequest, otherwise: str = "/home") -> HttpResponse:

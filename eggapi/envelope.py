@@ -13,8 +13,9 @@ import orjson
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound, UnreadablePostError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.negotiation import BaseContentNegotiation
@@ -24,12 +25,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from eggapi import errors
+from eggapi.theme import theme_of
 
 log = logging.getLogger("eggapi.api")
 
 LARGEST_BODY = 1024 * 1024
 DEEPEST_NESTING = 64
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+
+
+TITLES = {
+    400: "That request made no sense to us",
+    403: "This is not for you",
+    404: "There is nothing here",
+    429: "Too many attempts",
+    500: "Something went wrong on our side",
+    503: "Back in a moment",
+}
 
 
 class EnvelopeRenderer(BaseRenderer):
@@ -181,24 +193,44 @@ def base_url(request: HttpRequest | None = None) -> str:
         return settings.EGGAPI_LOCAL_URL
 
 
+# -- Django's handlers: people get a page, programs the envelope --------------------------------------
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404: people get a page, everybody else the envelope."""
-    wants_page = "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/v1/")
-    if wants_page:
-        return HttpResponseNotFound("<!doctype html><title>Not found</title><h1>There is nothing here.</h1>")
-    return error_response(errors.NotFound(), request)
+    """Django's handler404."""
+    return answer(errors.NotFound(), request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, called while the exception is being handled."""
-    return error_response(as_api_error(sys.exc_info()[1] or errors.InternalError()), request)
+    return answer(as_api_error(sys.exc_info()[1] or errors.InternalError()), request)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: a host we do not serve, a broken header."""
-    return error_response(errors.BadRequest(), request)
+    return answer(errors.BadRequest(), request)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
-    return error_response(errors.Forbidden(), request)
+    """Django's handler403. What a page says in its PermissionDenied is for people."""
+    return answer(errors.Forbidden(), request, str(exception))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW."""
+    return answer(errors.Forbidden(), request, "This form is too old. Go back, load the page again, and send it again.")
+
+
+def answer(error: errors.ApiError, request: HttpRequest, said: str = "") -> HttpResponse:
+    """The error as a page where a person asked for one, which needs neither database nor session."""
+    wants_page = "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/v1/")
+    if not wants_page:
+        return error_response(error, request)
+    fault = {
+        "status": error.status,
+        "title": TITLES.get(error.status, "Something went wrong"),
+        "text": said or error.message,
+        "request_id": getattr(request, "request_id", ""),
+        "theme": theme_of(request),
+    }
+    return HttpResponse(render_to_string("fault.html", fault), status=error.status, headers=error.headers)

@@ -6,11 +6,11 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts import preferences
 from accounts.member import Member
 from accounts.models import Account, Membership
 from billing.models import Wallet
 from eggapi.models import Incident
+from eggapi.theme import theme_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Frame:
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """Context processor: `theme` everywhere, `member` and `frame` on the pages of the dashboard."""
-    context: dict[str, Any] = {"theme": preferences.theme_of(request)}
+    context: dict[str, Any] = {"theme": theme_of(request)}
     member = getattr(request, "member", None)
     if member is not None:
         context |= {"member": member, "frame": Frame(request, member)}
