@@ -7,8 +7,8 @@ from eggapi import docs, openapi
 from eggapi.serving import account, health, metrics
 from generation import api as generation
 from generation.views import files
-from webhooks import views as webhooks
-from webhooks.api import EventFeed
+from webhooks.api import dashboard as webhooks
+from webhooks.api.feed import EventFeed
 
 urlpatterns = [
     path("v1/generate", generation.Generate.as_view()),
