@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
-from celery.schedules import crontab, schedule
 from django.core.exceptions import ImproperlyConfigured
 
 from eggapi.operating.look import UNFOLD as UNFOLD
@@ -238,26 +237,6 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 100
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "generation.tasks.sweep", "schedule": schedule(1.0), "options": {"expires": 5}},
-    "deliver": {"task": "webhooks.tasks.deliver", "schedule": schedule(1.0), "options": {"expires": 5}},
-    "purge": {"task": "generation.tasks.purge", "schedule": crontab(minute="*/5"), "options": {"expires": 240}},
-    "purge-webhooks": {
-        "task": "webhooks.tasks.purge",
-        "schedule": crontab(hour=3, minute=17),
-        "options": {"expires": 3600},
-    },
-    "export": {"task": "generation.tasks.export", "schedule": schedule(60.0), "options": {"expires": 60}},
-    "tell": {"task": "eggapi.tasks.tell", "schedule": schedule(60.0), "options": {"expires": 60}},
-    "mail": {"task": "eggapi.tasks.mail", "schedule": schedule(60.0), "options": {"expires": 60}},
-    "warn": {"task": "billing.tasks.warn", "schedule": schedule(60.0), "options": {"expires": 60}},
-    "audit": {"task": "generation.tasks.audit", "schedule": crontab(minute=7), "options": {"expires": 600}},
-    "standing": {
-        "task": "generation.tasks.check_providers",
-        "schedule": crontab(minute=37),
-        "options": {"expires": 600},
-    },
-}
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 
 # -- files -----------------------------------------------------------------------------------------

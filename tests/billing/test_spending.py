@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.conf import settings as ours
 from django.core import mail as outbox
 from django.db.models import F
 
@@ -182,5 +181,5 @@ class TestLowBalance:
 def test_beat_looks_every_minute(account: Account) -> None:
     app.loader.import_default_modules()
     Account.objects.update(low_balance=DOLLAR)
-    app.tasks[str(ours.CELERY_BEAT_SCHEDULE["warn"]["task"])].apply()
+    app.tasks[str(app.conf.beat_schedule["warn"]["task"])].apply()
     assert Letter.objects.count() == 1

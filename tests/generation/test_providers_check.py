@@ -4,10 +4,10 @@ from collections.abc import Callable, Generator, Iterator
 from io import StringIO
 
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from eggapi import crypto
+from eggapi.celery import app
 from eggapi.models import Alert
 from generation.models import Provider, Route
 from generation.providers import ADAPTERS
@@ -146,7 +146,7 @@ def test_every_hour_the_same_is_done(kie: Kie) -> None:
     kie.credits = 1
     check_providers()
     assert alerts() == {"provider:kie:balance": "raised"}
-    assert settings.CELERY_BEAT_SCHEDULE["standing"]["task"] == check_providers.name
+    assert app.conf.beat_schedule["standing"]["task"] == check_providers.name
 
 
 @pytest.mark.parametrize("adapter", sorted(ADAPTERS.keys() - {"sandbox"}))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.conf import settings as ours
 from django.core import mail
 from django.db import connection
 from django.db.models import F
@@ -204,7 +203,7 @@ def test_it_rings_after_the_commit(django_capture_on_commit_callbacks: DjangoCap
 
 def test_beat_knows_only_tasks_that_there_are() -> None:
     app.loader.import_default_modules()
-    assert {entry["task"] for entry in ours.CELERY_BEAT_SCHEDULE.values()} <= app.tasks.keys()
+    assert {entry["task"] for entry in app.conf.beat_schedule.values()} <= app.tasks.keys()
 
 
 @pytest.mark.django_db(transaction=True)

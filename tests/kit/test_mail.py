@@ -4,12 +4,11 @@ import smtplib
 from datetime import timedelta
 
 import pytest
-from django.conf import settings as ours
 from django.core import mail as django_mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 from django.db.models import F
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from eggapi import mail
 from eggapi.celery import app
@@ -79,5 +78,26 @@ def test_what_nobody_takes_is_dropped_after_a_day() -> None:
 def test_beat_sends_what_no_ring_did() -> None:
     app.loader.import_default_modules()
     mail.write(BOTH[:1], "An egg", "is ready.")
-    app.tasks[str(ours.CELERY_BEAT_SCHEDULE["mail"]["task"])].apply()
+    app.tasks[str(app.conf.beat_schedule["mail"]["task"])].apply()
     assert len(django_mail.outbox) == 1
+
+
+class TestWithoutAMailServer:
+    @pytest.fixture(autouse=True)
+    def _console(self, settings: Settings) -> None:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+    def test_a_letter_stays_in_the_outbox_for_a_week(self, capsys: pytest.CaptureFixture[str]) -> None:
+        mail.write(BOTH[:1], "Confirm", "Follow https://egg.example/confirm/abc to go on.")
+        Letter.objects.update(created_at=F("created_at") - timedelta(days=6))
+        mail.send()
+        assert Letter.objects.values_list("to", "due_at").get() == ("alice@example.com", None)
+        Letter.objects.update(created_at=F("created_at") - timedelta(days=1))
+        mail.send()
+        assert not Letter.objects.exists()
+        assert capsys.readouterr().out == ""
+
+    def test_its_links_stand_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level("INFO", "eggapi.mail"):
+            mail.write(BOTH[:1], "Confirm", "Follow https://egg.example/confirm/abc to go on.")
+        assert [vars(record)["links"] for record in caplog.records] == [["https://egg.example/confirm/abc"]]
