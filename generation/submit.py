@@ -22,7 +22,7 @@ from billing.models import Wallet
 from eggapi import clock, errors, money, rows
 from eggapi.batch import GroupCommit
 from eggapi.doorbell import ring
-from generation import backlog, catalog, fields
+from generation import backlog, catalog, drain, fields
 from generation.fields import Submission
 from generation.models import Task
 
@@ -64,6 +64,7 @@ def submit(caller: Caller, body: dict[str, Any], idempotency_key: str | None = N
             return _replay(earlier, digest), True
     task = drafted(caller, body)
     task.idempotency_key, task.request_digest = idempotency_key, digest
+    drain.check()
     backlog.check()
     try:
         written = write(Order(task, caller.terms))
@@ -138,11 +139,11 @@ def draft(caller: Caller, submission: Submission) -> Task:
         price_id=model.price_ids[resolution],
         retention_days=caller.terms.retention_days or settings.EGGAPI_RETENTION_DAYS,
         zero_retention=caller.terms.zero_retention,
-        deadline_seconds=submission.deadline_seconds or _default_deadline(model.name, resolution),
+        deadline_seconds=submission.deadline_seconds or default_deadline(model.name, resolution),
     )
 
 
-def _default_deadline(model: str, resolution: str) -> int:
+def default_deadline(model: str, resolution: str) -> int:
     return DEADLINE_SECONDS_4K if (model, resolution) == ("nanobanana-pro", "4k") else DEADLINE_SECONDS
 
 

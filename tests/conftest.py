@@ -127,10 +127,12 @@ def django_db_modify_db_settings() -> None:
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Iterator[None]:
     """Rate limits, wake-ups and queued doorbells of one test are not the next one's."""
-    from generation import backlog  # whose models want Django set up
+    from eggapi import switches  # whose models want Django set up
+    from generation import backlog
 
     yield
     backlog.forget()
+    switches.forget()
     ratelimit.local.clear()
     if DATABASE != "postgres":
         cache.clear()

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from pytest_django import Settings
 
 from accounts import opening
 from accounts.caller import Caller
-from accounts.models import Account, Mode
+from accounts.models import Account, Mode, User
 from billing import ledger
 from billing.models import Hold, LedgerEntry, Wallet
 from eggapi import crypto
@@ -115,6 +116,20 @@ def customer(on_sale: None) -> Customer:
     customer = Customer(mode="live")
     customer.leave(DOLLAR)
     return customer
+
+
+@pytest.fixture
+def boss(db: None) -> User:
+    boss: User = User.objects.create_superuser(email="boss@example.com", password="a long password")
+    return boss
+
+
+@pytest.fixture
+def office(boss: User, client: Client, settings: Settings) -> Client:
+    """The boss's browser, at an installation that asks for no second factor."""
+    settings.EGGAPI_EMBEDDED = True
+    client.force_login(boss)
+    return client
 
 
 @pytest.fixture
