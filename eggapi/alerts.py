@@ -6,6 +6,7 @@ in the row, so a mail server that is away only delays it.
 
 import asyncio
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -81,6 +82,12 @@ def tell() -> None:
     _tell_of(Alert.objects.filter(told_at__lt=F("raised_at")), clock.now())
     _send_all("mail_due_at", _mail)
     _send_all("post_due_at", _post)
+
+
+def runbook(cause: str) -> str:
+    """Where the operator reads what to do: /docs/operations#alert-provider-balance for "provider:kie:balance"."""
+    kind, *rest = re.split("[: ]", cause)
+    return f"/docs/operations#alert-{kind}" + (f"-{rest[-1]}" if kind == "provider" and rest else "")
 
 
 # -- rows ------------------------------------------------------------------------------------------

@@ -33,13 +33,16 @@ class Alert(models.Model):
 
 
 class Letter(models.Model):
-    """A mail on its way, deleted once it is sent. `due_at` is when to try, or to try again."""
+    """A mail on its way, deleted once it is sent. `due_at` is when to try, or to try again.
+
+    Without a mail server it has none: the letter stays for operators to read, for a week.
+    """
 
     to = models.EmailField()
     subject = models.CharField(max_length=200)
     text = models.TextField()
     created_at = models.DateTimeField()
-    due_at = models.DateTimeField(db_index=True)
+    due_at = models.DateTimeField(null=True, db_index=True)
 
     def __str__(self) -> str:
         return self.subject

@@ -1,6 +1,6 @@
 """The house plan, checked: who may import whom, how long things may be, and what files are called.
 
-eggapi kit < accounts < billing | webhooks < generation < eggapi.urls, eggapi.serving, eggapi.management
+eggapi kit < accounts < billing | webhooks < generation < eggapi.urls, .settings, .serving, .operating, .management
 in an app: models < step modules < serializers, forms < api, views, admin; tasks are leaves
 """
 
@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "generation": {"eggapi", "accounts", "billing", "webhooks"},
     "top": {"eggapi", "accounts", "billing", "webhooks", "generation"},
 }
-TOP_MODULES = re.compile(r"eggapi\.(urls|serving|management)\b")
+TOP_MODULES = re.compile(r"eggapi\.(urls|settings|serving|management|operating)\b")
 KIT, MODELS, STEP, SHAPES, DOORS, TOP = range(6)
 RANKS = {"models": MODELS, "serializers": SHAPES, "forms": SHAPES}
 RANKS |= dict.fromkeys(["api", "views", "admin", "urls", "apps", "management"], DOORS)

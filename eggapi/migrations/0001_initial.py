@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ('subject', models.CharField(max_length=200)),
                 ('text', models.TextField()),
                 ('created_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField(db_index=True)),
+                ('due_at', models.DateTimeField(db_index=True, null=True)),
             ],
         ),
         migrations.CreateModel(

@@ -112,17 +112,23 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """GET /readyz: {"status": "ready"}, or 503 SERVICE_UNAVAILABLE with what is wrong in `fields`."""
+    found = faults()
+    if not found:
+        return _data({"status": "ready"})
+    error = errors.ServiceUnavailable("; ".join(f"{name}: {fault}" for name, fault in found.items()))
+    error.fields = found
+    return envelope.error_response(error, request)
+
+
+def faults() -> dict[str, str]:
+    """What is wrong, by the name of database, broker, storage, worker or queue; takes PATIENCE_SECONDS at most."""
     until = time.monotonic() + PATIENCE_SECONDS
     for probe in PROBES:
         probe.start()
-    faults: dict[str, str] = {}
+    found: dict[str, str] = {}
     for probe in PROBES:
-        faults |= probe.faults(until - time.monotonic())
-    if not faults:
-        return _data({"status": "ready"})
-    error = errors.ServiceUnavailable("; ".join(f"{name}: {fault}" for name, fault in faults.items()))
-    error.fields = faults
-    return envelope.error_response(error, request)
+        found |= probe.faults(until - time.monotonic())
+    return found
 
 
 def _data(data: dict[str, Any]) -> HttpResponse:
