@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts import links, preferences
 from accounts.member import Member, members_only
+from eggapi import theme
 
 
 @require_GET  # a HEAD, as mail programs send to look at a link, must not use it up
@@ -44,5 +45,5 @@ def choose_account(request: HttpRequest, member: Member) -> HttpResponse:
 def choose_theme(request: HttpRequest) -> HttpResponse:
     """POST /theme: light, dark or system, for this browser."""
     response = preferences.back(request, "/")
-    preferences.keep_theme(response, request.POST.get("theme", ""))
+    theme.keep(response, request.POST.get("theme", ""))
     return response
