@@ -63,13 +63,13 @@ def settle(endings: list[Ending]) -> list[bool]:
         breaker.hear_hung(late, now)
     _end_attempts(ours, now)
     completed = [ending for ending in ours if ending.units]
-    usage.record([_usage(ending, now) for ending in completed])
+    usage.record([usage_of(ending, now) for ending in completed])
     rows.insert(
         Output(task_id=ending.task.id, **picture.as_json()) for ending in completed for picture in ending.pictures
     )
     places = ledger.close([Closing(ending.task.id, ending.captured) for ending in ours], now) if ours else {}
     tried = _attempts_made(ours)
-    events.publish([_event(ending, places[ending.task.id], tried[ending.task.id], now) for ending in ours], now)
+    events.publish([event_of(ending, places[ending.task.id], tried[ending.task.id], now) for ending in ours], now)
     if ours:
         transaction.on_commit(partial(waiting.ring, won))
     return [ending.task.id in won for ending in endings]
@@ -124,7 +124,8 @@ def _end_attempts(endings: Sequence[Ending], now: datetime) -> None:
         unused.update(leak=F("cost"))
 
 
-def _usage(ending: Ending, now: datetime) -> UsageRecord:
+def usage_of(ending: Ending, now: datetime) -> UsageRecord:
+    """The record of a task that completes `now`."""
     task = ending.task
     return UsageRecord(
         account_id=task.account_id,
@@ -148,7 +149,8 @@ def _attempts_made(endings: Sequence[Ending]) -> dict[str, int]:
     return made
 
 
-def _event(ending: Ending, seq: int, attempts: int, now: datetime) -> NewEvent:
+def event_of(ending: Ending, seq: int, attempts: int, now: datetime) -> NewEvent:
+    """What the customer is told of a task that ends `now`; `attempts` is how many routes were tried."""
     kind = Event.Type.COMPLETED if ending.units else Event.Type.FAILED
     task = ending.task
     return NewEvent(

@@ -1,0 +1,1 @@
+"""`manage.py demo`: a month in the life of an account, for screenshots and for measuring."""
