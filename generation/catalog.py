@@ -5,7 +5,7 @@ import time
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count, product
 from pathlib import Path
 from string import ascii_uppercase
@@ -130,6 +130,14 @@ def changed() -> None:
     if not CatalogueVersion.objects.update(number=F("number") + 1):
         CatalogueVersion.objects.create(number=1)
     transaction.on_commit(_forget)
+
+
+@transaction.atomic
+def begin_prices() -> None:
+    """Lets prices be read whose time has come; called every minute, and looks back over two."""
+    now = clock.now()
+    if Price.objects.filter(since__gt=now - timedelta(minutes=2), since__lte=now).exists():
+        changed()
 
 
 def _forget() -> None:

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from eggapi.doorbell import ring
 from generation import audit as books
-from generation import cancel, engine, export, retention, standing
+from generation import cancel, catalog, condition, engine, export, retention, standing
 
 
 @shared_task(name="generation.tasks.advance")
@@ -27,6 +27,13 @@ def sweep(**_: Any) -> None:
 def audit(**_: Any) -> None:
     """Every hour, from beat."""
     books.watch()
+
+
+@shared_task(name="generation.tasks.look")
+def look(**_: Any) -> None:
+    """Every minute, from beat: writes down how the service does, and puts prices into force whose time has come."""
+    condition.look()
+    catalog.begin_prices()
 
 
 @shared_task(name="generation.tasks.withdraw")
