@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar, NoReturn, cast
 
+from django.core.exceptions import PermissionDenied
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -10,10 +12,11 @@ from accounts import fields, keyring, limits, openapi, terms
 from accounts.authentication import BearerKey, SessionCaller
 from accounts.caller import Caller, caller_of
 from accounts.limits import READS, REPORTS, SUBMITS
+from accounts.member import require
 from accounts.models import Account, ApiKey, User
 from accounts.serializers import key_body
 from eggapi import clock, pagination
-from eggapi.errors import NotFound, Unauthorized, ValidationFailed
+from eggapi.errors import Forbidden, NotFound, Unauthorized, ValidationFailed
 from eggapi.ratelimit import Limit
 
 __all__ = ["READS", "SUBMITS", "V1View"]
@@ -26,11 +29,13 @@ class V1View(APIView):
 
     Keys only, unless a view says otherwise: `authentication_classes = (BearerKey, SessionCaller)` takes
     both; an empty tuple there and in `permission_classes` makes a public view, counted per address. A key
-    with scopes is let in where `scope` is one of them.
+    with scopes is let in where `scope` is one of them; somebody signed in may do more than look where the
+    role in the account allows what the view `needs`.
     """
 
     limit: ClassVar[Limit] = READS
     scope: ClassVar[str] = ""
+    needs: ClassVar[str] = "account"
 
     @property
     def caller(self) -> Caller:
@@ -43,6 +48,15 @@ class V1View(APIView):
         self.headers.update(limits.count(request, self.limit))
         if caller := caller_of(request):
             terms.require_scope(caller, self.scope)
+        if isinstance(request.auth, User) and request.method not in SAFE_METHODS:
+            self._require_role(request)
+
+    def _require_role(self, request: Request) -> None:
+        """Raises Forbidden, in the words that a page would use."""
+        try:
+            require(request._request.member, self.needs)  # type: ignore[attr-defined]
+        except PermissionDenied as denied:
+            raise Forbidden(str(denied)) from None
 
     def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
         if caller_of(request) is None:
@@ -56,6 +70,7 @@ class KeyView(V1View):
     """For somebody signed in to the dashboard. A key cannot make, change or see keys."""
 
     authentication_classes = (SessionCaller,)
+    needs = "keys"
 
     @property
     def person(self) -> User:

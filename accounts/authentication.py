@@ -73,6 +73,7 @@ class SessionCaller(SessionAuthentication):
         if member is None:
             return None
         self.enforce_csrf(request._request)  # type: ignore[arg-type]  # the one whose form is not parsed yet
+        request._request.member = member  # type: ignore[attr-defined]  # as the pages do
         caller = member.caller
         admit(request, caller, suspended=member.account.suspended_at is not None)
         return caller, person

@@ -81,6 +81,7 @@ class PersonView(V1View):
     """For somebody signed in to the dashboard. A key cannot move money in, or see the books."""
 
     authentication_classes = (SessionCaller,)
+    needs = "money"
 
     @property
     def account(self) -> Account:

@@ -36,6 +36,7 @@ class Generate(V1View):
     authentication_classes = (BearerKey, SessionCaller)
     limit = SUBMITS
     scope = ApiKey.Scope.GENERATE
+    needs = "generate"
 
     @openapi.generate
     def post(self, request: Request) -> Response:
@@ -68,6 +69,7 @@ class TaskView(V1View):
 
     authentication_classes = (BearerKey, SessionCaller)
     scope = ApiKey.Scope.TASKS_READ
+    needs = "generate"
 
     def own(self, task_id: str) -> Row:
         """Raises NotFound."""

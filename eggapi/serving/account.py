@@ -17,6 +17,7 @@ from generation import closure, export, storage
 
 class AccountView(V1View):
     authentication_classes = (SessionCaller,)
+    needs = "account"
 
     @property
     def person(self) -> User:

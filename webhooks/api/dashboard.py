@@ -27,6 +27,7 @@ TESTS = Limit(20, 60, name="webhook-test")
 
 class WebhookView(V1View):
     authentication_classes = (SessionCaller,)
+    needs = "webhooks"
 
     @property
     def person(self) -> User:
