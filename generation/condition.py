@@ -3,13 +3,13 @@
 A part is `api`, `workers`, or the name of a model. What customers are told names no provider.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Count, F
 
@@ -66,10 +66,27 @@ def look() -> None:
             )
 
 
+class _Seen:
+    """What this process last saw."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+        self.at = float("-inf")
+
+
+_seen = _Seen()
+
+
 def now() -> dict[str, str]:
     """The state of every part, at most FRESH_SECONDS old."""
-    states: dict[str, str] = cache.get_or_set("condition", read, FRESH_SECONDS)
-    return states
+    if time.monotonic() - _seen.at > FRESH_SECONDS:
+        _seen.states, _seen.at = read(), time.monotonic()
+    return _seen.states
+
+
+def forget() -> None:
+    """Looks anew when next asked."""
+    _seen.at = float("-inf")
 
 
 def read() -> dict[str, str]:

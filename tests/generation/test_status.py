@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from eggapi import clock, switches
@@ -17,13 +16,13 @@ BAD = "<script>alert(1)</script>"
 
 @pytest.fixture(autouse=True)
 def alive(db: None) -> None:
-    cache.clear()
+    condition.forget()
     switches.forget()
     Heartbeat.objects.create(worker="one", at=clock.now())
 
 
 def look_anew() -> dict[str, str]:
-    cache.clear()
+    condition.forget()
     return condition.now()
 
 
