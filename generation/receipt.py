@@ -64,10 +64,13 @@ def read(task: Task) -> Receipt:
 
 
 def _try(attempt: Attempt) -> Try:
+    return Try(attempt.route.label, outcome_of(attempt), attempt.started_at, attempt.ended_at)
+
+
+def outcome_of(attempt: Attempt) -> str:
+    """One of OUTCOMES."""
     if attempt.state == Attempt.State.LIVE:
-        outcome = RUNNING
-    elif attempt.state == Attempt.State.DONE:
-        outcome = DELIVERED
-    else:
-        outcome = FAILURES[Outcome(attempt.outcome)] if attempt.outcome else STOPPED
-    return Try(attempt.route.label, outcome, attempt.started_at, attempt.ended_at)
+        return RUNNING
+    if attempt.state == Attempt.State.DONE:
+        return DELIVERED
+    return FAILURES[Outcome(attempt.outcome)] if attempt.outcome else STOPPED
