@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import django
@@ -24,6 +24,9 @@ from django.core.cache import cache
 
 from eggapi import ratelimit
 from tests.servers import Server, start_postgres, start_redis
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 DATABASE = os.environ.setdefault("EGGAPI_TEST_DB", "postgres")
 PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -141,6 +144,15 @@ def _empty_cache() -> Iterator[None]:
         # Celery's bindings stay: a connection declares its queue only once.
         if keys := [key for key in client.scan_iter(count=1000) if not key.startswith(b"_kombu.")]:
             client.delete(*keys)
+
+
+@pytest.fixture
+def admin_user(admin_user: "User") -> "User":
+    """Has a second factor, without which nobody operates outside of the embedded mode."""
+    from allauth.mfa.models import Authenticator
+
+    Authenticator.objects.create(user=admin_user, type=Authenticator.Type.TOTP, data={})
+    return admin_user
 
 
 @pytest.fixture

@@ -12,11 +12,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def operator() -> Client:
-    client = Client()
-    user = User.objects.create_superuser("operator@example.com", "correct horse battery")
-    client.force_login(user)
-    return client
+def operator(admin_client: Client, admin_user: User) -> Client:
+    User.objects.filter(pk=admin_user.pk).update(email="operator@example.com")
+    return admin_client
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.models import Account, AuditEntry, User
 from billing import redeem
@@ -155,7 +156,8 @@ class TestMoving:
         assert balances([account]) == [(7 * PRICE, 2 * PRICE)]
         assert not AuditEntry.objects.exists()
 
-    def test_who_only_looks_may_not(self, client: Client, account: Account) -> None:
+    def test_who_only_looks_may_not(self, client: Client, account: Account, settings: Settings) -> None:
+        settings.EGGAPI_EMBEDDED = True  # without a second factor
         user = User.objects.create_user("clerk@example.com", is_staff=True)
         user.user_permissions.add(*Permission.objects.filter(codename__startswith="view_"))
         client.force_login(user)
