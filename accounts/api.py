@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import fields, keyring, limits, openapi, terms
+from accounts import fields, keyring, limits, openapi, refusals, terms
 from accounts.authentication import BearerKey, SessionCaller
 from accounts.caller import Caller, caller_of
 from accounts.limits import READS, REPORTS, SUBMITS
@@ -16,7 +16,7 @@ from accounts.member import require
 from accounts.models import Account, ApiKey, User
 from accounts.serializers import key_body
 from eggapi import clock, pagination
-from eggapi.errors import Forbidden, NotFound, Unauthorized, ValidationFailed
+from eggapi.errors import Forbidden, NotFound, RateLimited, Unauthorized, ValidationFailed
 from eggapi.ratelimit import Limit
 
 __all__ = ["READS", "SUBMITS", "V1View"]
@@ -36,6 +36,7 @@ class V1View(APIView):
     limit: ClassVar[Limit] = READS
     scope: ClassVar[str] = ""
     needs: ClassVar[str] = "account"
+    known: Caller | None = None
 
     @property
     def caller(self) -> Caller:
@@ -45,9 +46,10 @@ class V1View(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        self.known = caller_of(request)
         self.headers.update(limits.count(request, self.limit))
-        if caller := caller_of(request):
-            terms.require_scope(caller, self.scope)
+        if self.known:
+            terms.require_scope(self.known, self.scope)
         if isinstance(request.auth, User) and request.method not in SAFE_METHODS:
             self._require_role(request)
 
@@ -57,6 +59,11 @@ class V1View(APIView):
             require(request._request.member, self.needs)  # type: ignore[attr-defined]
         except PermissionDenied as denied:
             raise Forbidden(str(denied)) from None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if self.known and isinstance(exc, RateLimited):
+            refusals.note(self.known)
+        return super().handle_exception(exc)
 
     def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
         if caller_of(request) is None:

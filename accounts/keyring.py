@@ -1,6 +1,7 @@
 """What is done with keys. Every deed is a guarded update with a line in the audit log."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -16,23 +17,26 @@ SAME_TERMS = ("scopes", "allowed_models", "cidrs", "rate", "rate_seconds", "conc
 @transaction.atomic
 def make(account: Account, mode: str, new: NewKey, actor: User | None = None) -> tuple[ApiKey, str]:
     """The key and its text, which is never seen again."""
-    calls, seconds = new.rate or (None, 60)
-    key, text = keys.mint(
-        account,
-        mode,
-        new.name,
-        expires_at=clock.now() + new.expires if new.expires else None,
-        scopes=list(new.scopes),
-        allowed_models=list(new.models),
-        cidrs=list(new.cidrs),
-        rate=calls,
-        rate_seconds=seconds,
-        concurrency=new.concurrency,
-        budget=new.budget,
-        budget_period=new.budget_period,
-    )
+    expires_at = clock.now() + new.expires if new.expires else None
+    key, text = keys.mint(account, mode, new.name, expires_at=expires_at, **_terms(new))
     auditlog.note("key.make", str(key), actor, account)
     return key, text
+
+
+@transaction.atomic
+def change(key: ApiKey, new: NewKey, actor: User | None = None) -> bool:
+    """Gives it another name and other terms, from the next request on; its expiry stays. False for a revoked one.
+
+    What is left out of `new` is allowed from then on. Of a budget that was begun, what was spent of it stays spent.
+    """
+    columns = {"name": new.name, **_terms(new)}
+    if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(**columns):
+        return False
+    changed = [column for column, value in columns.items() if getattr(key, column) != value]
+    if changed:
+        now_called = {"name": new.name} if "name" in changed else {}
+        auditlog.note("key.change", str(key), actor, key.account, changed=changed, **now_called)
+    return True
 
 
 @transaction.atomic
@@ -98,6 +102,20 @@ def report(text: str) -> bool:
     auditlog.note("key.report", str(key), account=key.account)
     letters.to_owners(key.account, "key_reported", key=key)
     return True
+
+
+def _terms(new: NewKey) -> dict[str, Any]:
+    calls, seconds = new.rate or (None, 60)
+    return {
+        "scopes": list(new.scopes),
+        "allowed_models": list(new.models),
+        "cidrs": list(new.cidrs),
+        "rate": calls,
+        "rate_seconds": seconds,
+        "concurrency": new.concurrency,
+        "budget": new.budget,
+        "budget_period": new.budget_period,
+    }
 
 
 def _note(changed: int, action: str, key: ApiKey, actor: User | None) -> bool:

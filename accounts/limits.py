@@ -4,11 +4,14 @@ The headers are those of draft-ietf-httpapi-ratelimit-headers-10.
 """
 
 import math
+from collections.abc import Sequence
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from accounts.caller import caller_of
+from accounts.models import ApiKey
 from eggapi import errors, ratelimit
 from eggapi.ratelimit import Limit, Verdict
 
@@ -38,15 +41,34 @@ def count(request: Request, limit: Limit) -> dict[str, str]:
     return _take(who, limit, "Too many requests.")
 
 
-def count_by_address(request: Request, limit: Limit) -> dict[str, str]:
+def count_page(account_id: int, limit: Limit) -> None:
+    """Counts what a person does on a page together with the same done through /v1. Raises RateLimited."""
+    _take(f"account-{account_id}", limit, "Too many requests.")
+
+
+def count_by_address(request: HttpRequest, limit: Limit) -> dict[str, str]:
     """Counts what was counted by its caller once more, by where it came from. Raises RateLimited."""
-    return _take(ratelimit.client_network(request._request), limit, "Too many requests from this address.")
+    return _take(ratelimit.client_network(request), limit, "Too many requests from this address.")
 
 
 def count_failure(request: Request) -> dict[str, str]:
     """Counts a refused key by the caller's address; returns the headers. Raises RateLimited."""
     address = ratelimit.client_network(request._request)
     return _take(address, FAILED_AUTHENTICATION, "Too many failed attempts to authenticate from this address.")
+
+
+def standing(account_id: int, keys: Sequence[ApiKey]) -> tuple[Verdict, list[Verdict], list[Verdict]]:
+    """What would pass now, without counting it: the account's submissions, then each key's submissions and reads."""
+    of_account = (f"{SUBMITS.name}:account-{account_id}", SUBMITS)
+    submits = [(f"{SUBMITS.name}:key-{key.pk}", rate_of(key)) if key.rate else of_account for key in keys]
+    reads = [(f"{READS.name}:key-{key.pk}", READS) for key in keys]
+    account, *rest = ratelimit.look([of_account, *submits, *reads])
+    return account, rest[: len(keys)], rest[len(keys) :]
+
+
+def rate_of(key: ApiKey) -> Limit:
+    """How often a key may submit; the account's rate for one without a rate of its own."""
+    return Limit(key.rate, key.rate_seconds, name=SUBMITS.name) if key.rate else SUBMITS
 
 
 def _take(who: str, limit: Limit, complaint: str) -> dict[str, str]:

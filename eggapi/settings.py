@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from eggapi import money
+from eggapi.described import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from eggapi.operating.look import UNFOLD as UNFOLD
 from eggapi.secretfile import read_or_make
+from eggapi.signin import SIGN_IN
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,6 +39,24 @@ def number(name: str, default: int, least: int = 0, most: int | None = None) -> 
         upto = "" if most is None else f" and at most {most}"
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}{upto}, not {value!r}")
     return int(value)
+
+
+def choice(name: str, default: str, among: tuple[str, ...]) -> str:
+    value = os.environ.get(name) or default
+    if value not in among:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(among)}, not {value!r}")
+    return value
+
+
+def dollars(name: str) -> int:
+    """Micro-dollars, at least nothing."""
+    try:
+        amount = money.parse(os.environ.get(name) or "0")
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
+    if amount < 0:
+        raise ImproperlyConfigured(f"{name} must be at least 0")
+    return amount
 
 
 def words(name: str) -> list[str]:
@@ -105,6 +126,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
     "eggapi.apps.EggAPIConfig",
     "accounts",
     "billing",
@@ -125,6 +148,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -149,24 +173,23 @@ WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect
 
 # -- sign-in ---------------------------------------------------------------------------------------
 
-AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]  # is a ModelBackend itself
-PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
-LOGIN_URL = "/accounts/login/"
-LOGIN_REDIRECT_URL = "/home"
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"
-ACCOUNT_ADAPTER = "accounts.signup.AccountAdapter"
+vars().update(SIGN_IN)
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
+# Id and secret of our application there; without them its button is not shown.
+_apps = {
+    "github": (os.environ.get("GITHUB_CLIENT_ID", ""), os.environ.get("GITHUB_CLIENT_SECRET", "")),
+    "google": (os.environ.get("GOOGLE_CLIENT_ID", ""), os.environ.get("GOOGLE_CLIENT_SECRET", "")),
+}
+_scopes = {"github": ["user:email"], "google": ["email"]}
+SOCIALACCOUNT_PROVIDERS = {
+    name: {"APPS": [{"client_id": id_, "secret": secret}], "SCOPE": _scopes[name], "OAUTH_PKCE_ENABLED": True}
+    for name, (id_, secret) in _apps.items()
+    if id_ and secret
+}
+INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
+EGGAPI_SIGNUP = choice("EGGAPI_SIGNUP", "open", ("open", "invite", "closed"))
+EGGAPI_SIGNUP_CREDIT = dollars("EGGAPI_SIGNUP_CREDIT")  # on the live wallet of a confirmed address
+EGGAPI_SIGNUP_CREDITS_PER_IP = number("EGGAPI_SIGNUP_CREDITS_PER_IP", 3, least=1)  # per UTC day
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
@@ -219,7 +242,14 @@ USE_I18N = False
 # -- cache and broker ------------------------------------------------------------------------------
 
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            # A Redis that hangs would hold up whoever asks it.
+            "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+        }
+    }
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -314,39 +344,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "eggapi.openapi.Schema",
     "EXCEPTION_HANDLER": "eggapi.envelope.exception_handler",
     "UNAUTHENTICATED_USER": None,
-}
-
-SPECTACULAR_SETTINGS = {
-    "TITLE": "EggAPI",
-    "VERSION": "1",
-    "DESCRIPTION": "One key, one endpoint, several providers of images. Every answer has `data` and `error`.",
-    "OAS_VERSION": "3.1.0",
-    "SCHEMA_PATH_PREFIX": "/v1",
-    "TAGS": [
-        {"name": name} for name in ("Tasks", "Events", "Models", "Usage", "Balance", "Keys", "Webhooks", "Account")
-    ],
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": True,
-    "ENUM_NAME_OVERRIDES": {
-        "AspectRatio": "generation.fields.ASPECT_RATIOS",
-        "Resolution": "generation.fields.RESOLUTIONS",
-        "TaskStatus": "generation.models.Status",
-        "TaskType": "generation.models.Task.Type",
-        "Mode": "accounts.models.Mode",
-        "KeyState": ["usable", "disabled", "expired", "revoked"],
-        "EventType": "webhooks.models.Event.Type",
-        "DeliveryState": "webhooks.models.Delivery.State",
-        "ReceiverState": "webhooks.dashboard_openapi.RECEIVER_STATES",
-        "SecretOverlap": "webhooks.secrets.OVERLAPS",
-        "EndedStatus": "webhooks.openapi.ENDED",
-        "AttemptOutcome": "generation.receipt.OUTCOMES",
-        "ErrorCode": "eggapi.openapi.CODES",
-    },
-    "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "eggapi.openapi.optional_may_be_null",
-    ],
 }
 
 # -- EggAPI ----------------------------------------------------------------------------------------
