@@ -60,6 +60,19 @@ def at(moment: datetime | None) -> SafeString:
     return format_html('<time datetime="{}">{}</time>', iso, text)
 
 
+@register.filter
+def took(milliseconds: int | None) -> str:
+    """A time that something took, as 840 ms, 4.2 s, 2 min 5 s or 3 h 20 min; nothing for None."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds // 100 / 10} s"
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 @register.inclusion_tag("ui/copy.html")
 def copy(text: str, label: str = "Copy") -> dict[str, str]:
     """A button that copies this text."""
