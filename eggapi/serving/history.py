@@ -75,16 +75,16 @@ def write(lives: Sequence[Life]) -> None:
     tries = [attempt for life in lives for attempt in life.attempts]
     ended = [life for life in lives if life.ending]
     completed = [(life.ending, life.ended_at) for life in ended if life.ending and life.ending.units]
-    rows.insert(life.task for life in lives)
-    rows.insert(tries)
-    rows.insert(purchase for attempt in tries for purchase in attempt.bought)
-    rows.insert(_output(ending.task, **picture.as_json()) for ending, _ in completed for picture in ending.pictures)
+    rows.load(life.task for life in lives)
+    rows.load(tries)
+    rows.load(purchase for attempt in tries for purchase in attempt.bought)
+    rows.load(_output(ending.task, **picture.as_json()) for ending, _ in completed for picture in ending.pictures)
     usage.record([settle.usage_of(ending, at) for ending, at in completed])
-    rows.insert(map(_hold, lives))
-    rows.insert(_capture(life) for life in lives if life.captured)
+    rows.load(map(_hold, lives))
+    rows.load(_capture(life) for life in lives if life.captured)
     places = _change_wallets(lives)
     _change_budgets(lives)
-    rows.insert(_event(life, place) for life, place in zip(ended, places, strict=True))
+    rows.load(_event(life, place) for life, place in zip(ended, places, strict=True))
     _deliver([life for life in ended if life.task.webhook_url])
 
 
@@ -175,7 +175,7 @@ def _deliver(lives: Sequence[Life]) -> None:
     for life, delivery in zip(lives, deliveries, strict=True):
         for call in life.calls:
             call.delivery_id = delivery.pk
-    rows.insert(sorted((call for life in lives for call in life.calls), key=attrgetter("at")))
+    rows.load(sorted((call for life in lives for call in life.calls), key=attrgetter("at")))
 
 
 def _delivery(life: Life) -> Delivery:
