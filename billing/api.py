@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from django.conf import settings
 from django.db.models import Sum
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -99,7 +98,7 @@ class Redeem(PersonView):
     @openapi.redeem
     def post(self, request: Request) -> Response:
         body: dict[str, Any] = request.data  # type: ignore[assignment]  # StrictJSONParser makes nothing else
-        limits.count_by_address(request, REDEMPTIONS_PER_ADDRESS)
+        limits.count_by_address(request._request, REDEMPTIONS_PER_ADDRESS)
         try:
             entry = redeem.redeem(self.account, fields.code(body))
         except Refused as refused:
@@ -120,8 +119,7 @@ class TopUps(PersonView):
     def post(self, request: Request) -> Response:
         body: dict[str, Any] = request.data  # type: ignore[assignment]  # StrictJSONParser makes nothing else
         amount, person = fields.amount(body), cast(User, request.auth)
-        back_to = f"{base_url(request._request)}{settings.LOGIN_REDIRECT_URL}"
-        order, url = topup.order(self.account, amount, person.email, back_to)
+        order, url = topup.order(self.account, amount, person.email, f"{base_url(request._request)}/billing")
         return Response(topup_body(order, url), status=201)
 
 

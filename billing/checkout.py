@@ -52,12 +52,11 @@ class Sight:
     is_over: bool
 
 
-def is_on() -> bool:
-    return bool(settings.EGGAPI_STRIPE_SECRET_KEY and settings.EGGAPI_STRIPE_WEBHOOK_SECRET)
-
-
 def open_session(order: str, amount: int, email: str, back_to: str) -> tuple[str, str]:
-    """A page of Stripe's where the order is paid: its id and address. Raises ServiceUnavailable."""
+    """A page of Stripe's where the order is paid: its id and address. Raises ServiceUnavailable.
+
+    From there the customer comes back to `back_to`, which is told in `topup` whether it was done or canceled.
+    """
     price = {"currency": CURRENCY, "unit_amount": amount // CENT, "product_data": {"name": "EggAPI balance"}}
     wanted: Any = {
         "mode": "payment",
@@ -67,8 +66,8 @@ def open_session(order: str, amount: int, email: str, back_to: str) -> tuple[str
         "line_items": [{"quantity": 1, "price_data": price}],
         "adaptive_pricing": {"enabled": False},  # else the customer could pay in another currency
         "customer_email": email,
-        "success_url": back_to,
-        "cancel_url": back_to,
+        "success_url": f"{back_to}?topup=done",
+        "cancel_url": f"{back_to}?topup=canceled",
     }
     try:
         session = _client().v1.checkout.sessions.create(wanted, {"idempotency_key": order})

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncHour
 
-from accounts import letters
-from accounts.models import Account, ApiKey, Mode
+from accounts import auditlog, letters
+from accounts.models import Account, ApiKey, Mode, User
 from billing.budgets import WHOLE_ACCOUNT, period_start
 from billing.models import Budget, UsageRecord, Wallet
 from eggapi import clock, money
@@ -97,6 +97,13 @@ def _tell_of_hour(account: Account, hour: datetime, spent: int, usual: int) -> N
 
 
 # -- low balances ----------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def warn_below(account: Account, amount: int | None, actor: User | None = None) -> None:
+    """Has the owners told when less than `amount` is free in the live wallet; never, for None."""
+    Account.objects.filter(pk=account.pk).update(low_balance=amount, low_balance_told_at=None)
+    auditlog.note("account.low_balance", str(account), actor, account, amount=amount)
 
 
 def _warn_of_low_balances(now: datetime) -> None:

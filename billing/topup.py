@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Account, Mode
@@ -19,16 +20,20 @@ MOST = 1_000_000_000  # $1,000.00
 OFF = "Top-ups are not switched on here; ask the operator."
 
 
+def is_on() -> bool:
+    return bool(settings.EGGAPI_STRIPE_SECRET_KEY and settings.EGGAPI_STRIPE_WEBHOOK_SECRET)
+
+
 def order(account: Account, amount: int, email: str, back_to: str) -> tuple[TopUp, str]:
     """An order for whole cents, and the address of the page where it is paid.
 
-    `back_to` is where the customer goes from there. Raises NotFound where the feature is off, and
+    `back_to` is the page the customer comes back to. Raises NotFound where the feature is off, and
     ServiceUnavailable; the order that is left then is never paid.
     """
+    if not is_on():
+        raise NotFound(OFF)
     from billing import checkout  # Stripe's library takes 10 MB, which is for those who need it
 
-    if not checkout.is_on():
-        raise NotFound(OFF)
     topup = TopUp.objects.create(
         order=f"top_{ids.random_text(24)}", account=account, amount=amount, created_at=clock.now()
     )
@@ -43,10 +48,10 @@ def hear(body: bytes, signature: str) -> None:
     Raises NotFound where the feature is off, BadRequest unless Stripe signed it, and ServiceUnavailable,
     upon which Stripe sends it again for three days.
     """
+    if not is_on():
+        raise NotFound(OFF)
     from billing import checkout
 
-    if not checkout.is_on():
-        raise NotFound(OFF)
     if notice := checkout.hear(body, signature):
         review(notice)
 

@@ -125,6 +125,11 @@ def current() -> Catalogue:
         return catalogue  # which another thread may have made the shelf forget by now
 
 
+def cheapest() -> int | None:
+    """The lowest price of an image on sale, in micro-dollars; None while nothing is."""
+    return min((price for model in current().models.values() for price in model.prices.values()), default=None)
+
+
 def changed() -> None:
     """Makes every process read the catalogue anew; called in the transaction that changed it."""
     if not CatalogueVersion.objects.update(number=F("number") + 1):

@@ -90,7 +90,9 @@ class TestPaying:
             "usd",
             2000,
         )
-        assert (session["customer_email"], session["success_url"]) == ("alice@example.com", "http://testserver/home")
+        assert session["customer_email"] == "alice@example.com"
+        assert session["success_url"] == "http://testserver/billing?topup=done"
+        assert session["cancel_url"] == "http://testserver/billing?topup=canceled"
         assert wallet_of(alice.account).posted == 0
 
         assert send(stripe.pay(topup.session)) == 200

@@ -163,6 +163,7 @@ class Stripe:
                 "amount_total": int(str(form[f"{price}[unit_amount]"])) * int(str(form["line_items[0][quantity]"])),
                 "customer_email": form["customer_email"],
                 "success_url": form["success_url"],
+                "cancel_url": form["cancel_url"],
                 "payment_intent": None,
                 "url": f"https://checkout.stripe.test/c/pay/{session_id}",
             }
