@@ -6,6 +6,7 @@ from typing import Any
 from eggapi import fields, money
 from eggapi.addresses import BadUrl, check_url
 from eggapi.fields import Fault, Read, choice, integer, text
+from generation import uploads
 
 PROMPT_CHARACTERS = 2000
 NEGATIVE_PROMPT_CHARACTERS = 1000
@@ -63,7 +64,12 @@ def urls(value: Any) -> tuple[str, ...]:
         raise Fault("must be a list of URLs")
     if len(value) > MOST_IMAGE_URLS:
         raise Fault(f"must hold at most {MOST_IMAGE_URLS} URLs")
-    return tuple(url(item) for item in value)
+    return tuple(picture(item) for item in value)
+
+
+def picture(value: Any) -> str:
+    """A picture at an address that we may call, or one that was uploaded here: that is read without a call."""
+    return value if isinstance(value, str) and uploads.path_of(value) else url(value)
 
 
 def flag(value: Any) -> bool:

@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 from weakref import WeakValueDictionary
 
 from eggapi.fetch import fetch
 from eggapi.http import HttpFailed
+from generation import uploads
 from generation.models import Task
 from generation.providers.base import Reference
 from generation.storage import CONTENT_TYPES, LARGEST_REFERENCE, NotAnImage, inspect
@@ -41,7 +43,7 @@ class Fetcher:
         with TemporaryDirectory(prefix="egg-") as folder:
             places = [Path(folder, str(index)) for index in range(len(task.image_urls))]
             fetches = [
-                asyncio.ensure_future(_in_turn(turns, url, place))
+                asyncio.ensure_future(_in_turn(turns, task.account_id, url, place))
                 for url, place in zip(task.image_urls, places, strict=True)
             ]
             try:
@@ -51,20 +53,31 @@ class Fetcher:
                     fetch.cancel()
 
 
-async def _in_turn(turns: asyncio.Semaphore, url: str, place: Path) -> Reference:
+async def _in_turn(turns: asyncio.Semaphore, account_id: int, url: str, place: Path) -> Reference:
     async with turns:
-        return await asyncio.get_running_loop().run_in_executor(_threads, _fetch, url, place)
+        return await asyncio.get_running_loop().run_in_executor(_threads, _fetch, account_id, url, place)
 
 
-def _fetch(url: str, place: Path) -> Reference:
+def _fetch(account_id: int, url: str, place: Path) -> Reference:
     index = place.name
     try:
         with place.open("w+b") as file:
-            fetch(url, file, cap=LARGEST_REFERENCE, timeout=FETCH_SECONDS)
+            _read(account_id, url, file)
             file.seek(0)
             extension, _, _ = inspect(file)
     except HttpFailed as error:
         raise BadReference(f"image_urls[{index}]: {error}") from error
+    except FileNotFoundError:
+        raise BadReference(f"image_urls[{index}]: the uploaded picture is gone") from None
     except NotAnImage:
         raise BadReference(f"image_urls[{index}]: not a PNG, JPEG or WebP image") from None
     return Reference(path=str(place), content_type=CONTENT_TYPES[extension], url=url, bytes=place.stat().st_size)
+
+
+def _read(account_id: int, url: str, into: BinaryIO) -> None:
+    """An upload of the account's own comes from our storage, and everything else from where it says."""
+    path = uploads.path_of(url)
+    if path and uploads.is_of(path, account_id):
+        uploads.copy(path, into)
+    else:
+        fetch(url, into, cap=LARGEST_REFERENCE, timeout=FETCH_SECONDS)

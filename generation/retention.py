@@ -13,7 +13,7 @@ from django.db import transaction
 from accounts import links
 from eggapi import alerts, clock
 from eggapi.alerts import Raised
-from generation import closure, export, privacy, storage
+from generation import closure, export, privacy, storage, uploads
 from generation.models import Task
 from webhooks.models import Delivery
 
@@ -47,6 +47,7 @@ def purge() -> Purged:
     links.purge(now)
     export.purge(now)
     closure.empty_due(now)
+    uploads.purge(now)
     return Purged(tasks=sum(_purge_files(now)), requests=sum(_forget_requests(now)))
 
 

@@ -22,7 +22,7 @@ from billing.models import Wallet
 from eggapi import clock, errors, money, rows
 from eggapi.batch import GroupCommit
 from eggapi.doorbell import ring
-from generation import backlog, catalog, drain, fields
+from generation import backlog, catalog, drain, fields, uploads
 from generation.fields import Submission
 from generation.models import Task
 
@@ -117,6 +117,7 @@ def draft(caller: Caller, submission: Submission) -> Task:
     resolution = submission.resolution or model.default_resolution
     if resolution not in model.resolutions:
         raise errors.ValidationFailed({"resolution": f"must be one of {', '.join(model.resolutions)} for {model.name}"})
+    _check_uploads(caller, submission)
     kind = Task.Type.IMAGE_EDIT if submission.image_urls else Task.Type.IMAGE_GENERATE
     return Task(
         account_id=caller.account_id,
@@ -141,6 +142,13 @@ def draft(caller: Caller, submission: Submission) -> Task:
         zero_retention=caller.terms.zero_retention,
         deadline_seconds=submission.deadline_seconds or default_deadline(model.name, resolution),
     )
+
+
+def _check_uploads(caller: Caller, submission: Submission) -> None:
+    """Raises ValidationFailed for a picture that somebody uploaded for another account."""
+    paths = filter(None, map(uploads.path_of, submission.image_urls))
+    if not all(uploads.is_of(path, caller.account_id) for path in paths):
+        raise errors.ValidationFailed({"image_urls": "names a picture that another account uploaded"})
 
 
 def default_deadline(model: str, resolution: str) -> int:
