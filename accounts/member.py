@@ -8,7 +8,8 @@ from typing import Any, cast
 from django.contrib.auth.decorators import login_required
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from accounts.caller import Caller, Terms
@@ -69,7 +70,7 @@ def member_of(user: User, session: SessionBase) -> Member | None:
     return Member(user, membership.account, membership.role, session.get("mode", Mode.TEST))
 
 
-Page = Callable[..., HttpResponse]
+Page = Callable[..., HttpResponseBase]
 
 
 def members_only(view: Page) -> Page:
@@ -81,7 +82,7 @@ def members_only(view: Page) -> Page:
     @wraps(view)
     @login_required
     @never_cache
-    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         member = member_of(cast(User, request.user), request.session)
         if member is None:
             raise PermissionDenied("You are in no account. Ask for an invitation.")

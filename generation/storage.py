@@ -111,6 +111,11 @@ def signed_url_of(path: str, expires_at: datetime, base_url: str) -> str:
     return f"{base_url}/files/{quote(path)}?{query}"
 
 
+def url_here(path: str, expires_at: datetime | None, now: datetime) -> str:
+    """The same for our own pages; empty where the file is gone or its time is over."""
+    return url_of(path, expires_at, "") if path and expires_at and expires_at > now else ""
+
+
 def may_read(path: str, expires: str, signature: str, now: float) -> bool:
     """Whether an address made by `url_of` is genuine and has not expired; `now` in Unix seconds."""
     genuine = crypto.same(signature, crypto.signature(PURPOSE, f"{path}\n{expires}"))
