@@ -1,20 +1,21 @@
 """Selection: which of its tasks an account wants to see, as the address of the list says it."""
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Sum, Value
 from django.db.models.functions import Cast, Concat, Substr
 
 from accounts.caller import Caller
+from billing.models import DailyUsage
 from eggapi import money
 from eggapi.money import usd
-from generation.models import Attempt, Status, Task
+from generation.models import UNFINISHED, Attempt, Status, Task
 
 NO_KEY = 0  # what usage calls the tasks made in the dashboard
 DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
@@ -22,13 +23,15 @@ START_OF_ID = re.compile(r"gen_[a-z0-9]{1,24}")
 ONE_DAY = timedelta(days=1)
 USUAL_DAYS, MOST_DAYS = 30, 92
 MOST_COUNTED = 50_000
+MOST_TRIED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """`since` and `until` are days in UTC, both inclusive; `cost` is the least, in micro-dollars.
 
-    `key` NO_KEY stands for tasks made in the dashboard. `faults` says what of the address was not understood.
+    `key` NO_KEY stands for tasks made in the dashboard; those that fell back are sought among the newest MOST_TRIED.
+    `faults` says what of the address was not understood.
     """
 
     status: str = ""
@@ -46,13 +49,25 @@ class Selection:
     def is_everything(self) -> bool:
         return Selection(faults=self.faults) == self
 
+    @property
+    def is_countable(self) -> bool:
+        """Whether `count_days` knows of all that is asked for."""
+        return self.cost is None and not self.fallback and not self.start_of_id
+
+    def same(self, *names: str) -> dict[str, str]:
+        """Those of the choices that are made, as filters."""
+        return {name: value for name in names if (value := getattr(self, name))}
+
     def of(self, caller: Caller) -> QuerySet[Task]:
         """The caller's tasks that are meant, newest first."""
         own: QuerySet[Task] = Task.objects.filter(account_id=caller.account_id, mode=caller.mode)
-        return own.filter(*self._conditions()).order_by("-created_at", "-id")
+        own = own.order_by("-created_at", "-id")
+        if self.fallback and (oldest := own.values_list("created_at", flat=True)[MOST_TRIED : MOST_TRIED + 1].first()):
+            own = own.filter(created_at__gt=oldest)
+        return own.filter(*self._conditions())
 
     def _conditions(self) -> list[Any]:
-        same = {name: value for name in ("status", "model", "type") if (value := getattr(self, name))}
+        same = self.same("status", "model", "type")
         found: list[Any] = [Q(**same)] if same else []
         if self.key is not None:
             found.append(Q(key_id=self.key or None))
@@ -69,7 +84,7 @@ class Selection:
             found.append(Q(pk__startswith=self.start_of_id))
         return found
 
-    def days(self, today: date) -> list[date]:
+    def days(self, today: date) -> Sequence[date]:
         """The days to show at a glance, oldest first: those chosen, at most MOST_DAYS, else the last USUAL_DAYS."""
         last = min(self.until or today, today)
         first = self.since or last - timedelta(days=USUAL_DAYS - 1)
@@ -153,19 +168,38 @@ def _start_of_id(text: str) -> str:
 # -- counting --------------------------------------------------------------------------------------
 
 
-def count_days(tasks: QuerySet[Task], days: list[date]) -> dict[tuple[str, str], int]:
-    """How many of the tasks were made on each day and came to which status, by (day as text, status).
+def count_days(chosen: Selection, caller: Caller, days: Sequence[date]) -> Counter[tuple[date, str]]:
+    """How many tasks came to which status, by (day, status): completed ones on the day they did, others on that
+    of their making. Only for a selection that `is_countable`.
 
-    No more than the newest MOST_COUNTED are looked at, so that it never takes long.
+    Of those that are not completed no more than the newest MOST_COUNTED are counted, so that it never takes long.
     """
+    counted: Counter[tuple[date, str]] = Counter()
+    if chosen.status in ("", Status.COMPLETED):
+        for day, number in _completed(chosen, caller, days):
+            counted[day, Status.COMPLETED] = number
+    if chosen.status != Status.COMPLETED:
+        for text, status, number in _others(chosen, caller, days):
+            counted[date.fromisoformat(text), status] = number
+    return counted
+
+
+def _completed(chosen: Selection, caller: Caller, days: Sequence[date]) -> Iterable[tuple[date, int]]:
+    """From the sums per day, which are few where the tasks are many."""
+    own = DailyUsage.objects.filter(account_id=caller.account_id, mode=caller.mode, **chosen.same("model", "type"))
+    if chosen.key is not None:
+        own = own.filter(key=chosen.key)
+    within = own.filter(day__gte=days[0], day__lte=days[-1])
+    return within.values_list("day").annotate(number=Sum("requests"))
+
+
+def _others(chosen: Selection, caller: Caller, days: Sequence[date]) -> list[tuple[str, str, int]]:
     # Text is the one thing that both databases cut a day from quickly; the connection's time zone is UTC.
     day = Substr(Cast("created_at", CharField()), 1, 10)
-    within = tasks.filter(created_at__gte=start_of(days[0]), created_at__lt=start_of(days[-1] + ONE_DAY))
-    newest = within.annotate(day=day).values("day", "status")[:MOST_COUNTED]
+    within = chosen.of(caller).filter(created_at__gte=start_of(days[0]), created_at__lt=start_of(days[-1] + ONE_DAY))
+    statuses = [chosen.status] if chosen.status else [Status.FAILED, *UNFINISHED]
+    newest = within.filter(status__in=statuses).annotate(day=day).values("day", "status")[:MOST_COUNTED]
     sql, values = newest.query.sql_with_params()
-    counted: dict[tuple[str, str], int] = defaultdict(int)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT day, status, COUNT(*) FROM ({sql}) AS newest GROUP BY day, status", values)
-        for text, status, number in cursor.fetchall():
-            counted[text, status] = number
-    return counted
+        return list(cursor.fetchall())

@@ -11,6 +11,7 @@ from generation.models import UNFINISHED, Attempt, Output, Purchase, Task
 from webhooks.models import Delivery, DeliveryAttempt
 
 WHOLE = 1000
+LEAST = 6  # so that a moment can be seen
 LATE = 3  # times the task's own time: what comes after that is told, and not drawn to scale
 SOON = timedelta(milliseconds=200)
 OUTCOMES = {
@@ -88,8 +89,8 @@ def bars(story: Story, now: datetime) -> list[Bar]:
 
 def _bar(step: Step, begin: datetime, scale: timedelta, now: datetime) -> Bar:
     end = max(step.until or now, step.at)
-    start = min(max(round(WHOLE * ((step.at - begin) / scale)), 0), WHOLE)
-    length = min(round(WHOLE * ((end - step.at) / scale)), WHOLE - start)
+    start = min(max(round(WHOLE * ((step.at - begin) / scale)), 0), WHOLE - LEAST)
+    length = min(max(round(WHOLE * ((end - step.at) / scale)), LEAST), WHOLE - start)
     took = None if step.until == step.at else _ms(end - step.at)
     return Bar(step, start, length, _ms(step.at - begin), took, step.at - begin > scale)
 
@@ -120,7 +121,7 @@ def _steps(story: Story) -> Iterator[Step]:
 def _tries(attempts: Sequence[Attempt]) -> Iterator[Step]:
     for attempt in attempts:
         outcome = receipt.outcome_of(attempt)
-        parts = [OUTCOMES[outcome], _asked(attempt.purchases.all())]
+        parts = [OUTCOMES[outcome], _asked(list(attempt.purchases.all()))]
         if attempt is not attempts[-1]:
             parts.insert(1, "fell back to the next route")
         look = {receipt.RUNNING: "info", receipt.DELIVERED: "good", receipt.STOPPED: "idle"}.get(outcome, "bad")
