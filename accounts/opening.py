@@ -7,11 +7,27 @@ from django.db import transaction
 from accounts.models import Account, Membership, User
 
 _also: list[Callable[[Account], None]] = []
+_on_verified: list[Callable[[User, str], object]] = []
 
 
 def also(make: Callable[[Account], None]) -> None:
     """Registers what else comes with every account (a wallet, a webhook secret); called once, at start."""
     _also.append(make)
+
+
+def on_verified(do: Callable[[User, str], object]) -> None:
+    """Registers what happens when a person has shown that their address is theirs; called once, at start.
+
+    It is given the person and the network they came from.
+    """
+    _on_verified.append(do)
+
+
+@transaction.atomic
+def verified(user: User, network: str) -> None:
+    """The person's address is theirs: what was registered happens, or nothing of it."""
+    for do in _on_verified:
+        do(user, network)
 
 
 @transaction.atomic

@@ -1,34 +1,94 @@
 """Sign-up and sign-in with django-allauth: a person who signs up gets an account with all that comes with one."""
 
-import logging
-from smtplib import SMTPException
+from functools import cached_property
+from ipaddress import ip_address
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 
-from accounts import opening
-from accounts.models import User
-from eggapi import ratelimit
+from accounts import invitations, legal, opening
+from accounts.models import Invitation, User
+from eggapi import clock, crypto, mail, ratelimit
 
-log = logging.getLogger("eggapi.accounts")
+NOWHERE = "0.0.0.0"  # who came from no address that can be told
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    @cached_property
+    def invitation(self) -> Invitation | None:
+        """The one this browser came with, by the link in a mail."""
+        return invitations.kept(self.request.session.get("invitation"))
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return settings.EGGAPI_SIGNUP == "open" or (settings.EGGAPI_SIGNUP == "invite" and bool(self.invitation))
+
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """The person, and an account: their own, or the one that invited them."""
+        user.terms_version, user.terms_at = legal.version(), clock.now()
         with transaction.atomic():
             saved: User = super().save_user(request, user, form, commit)
-            if commit:
+            joined = self.invitation if self.invitation and invitations.accept(self.invitation, saved) else None
+            if joined and joined.account_id:
+                request.session["account"] = joined.account_id
+            else:
                 opening.open_for(saved)
             return saved
 
-    def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
-        """An address need not be confirmed, so a mail server that is away keeps nobody out."""
-        try:
-            super().send_confirmation_mail(request, emailconfirmation, signup)
-        except (OSError, SMTPException) as error:
-            log.warning("confirmation mail not sent", extra={"error_type": type(error).__name__})
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """With what comes of it, or not at all."""
+        with transaction.atomic():
+            return bool(super().confirm_email(request, email_address))
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """By the one way out, which delays it while the mail server is away and does without one."""
+        context = {"email": email, "credit": settings.EGGAPI_SIGNUP_CREDIT, **context}
+        subject = render_to_string(f"{template_prefix}_subject.txt", context).strip()
+        mail.write([email], subject, render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n")
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return ratelimit.client_ip(request)
+        """Always an address: it is written into columns that take nothing else."""
+        try:
+            return str(ip_address(ratelimit.client_ip(request)))
+        except ValueError:
+            return NOWHERE
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):
+    def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> User:
+        """An address that GitHub or Google has seen confirmed is."""
+        with transaction.atomic():
+            user: User = super().save_user(request, sociallogin, form)
+            if is_verified(user):
+                opening.verified(user, ratelimit.client_network(request))
+            return user
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "add_email_blocked": "Turn two-factor authentication off before you change your address, and on again after.",
+        "unverified_email": "Confirm your e-mail address first: the link is in your mail.",
+        "incorrect_code": "This code is not right. Codes change every half minute, and work once.",
+    }
+
+    def encrypt(self, text: str) -> str:
+        return crypto.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return crypto.decrypt(encrypted_text)
+
+
+def is_verified(user: User) -> bool:
+    """Whether the person has shown that their address is theirs."""
+    return bool(EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists())
+
+
+def on_email_confirmed(sender: Any, request: HttpRequest, email_address: EmailAddress, **_: Any) -> None:
+    """allauth's only word on an address that was confirmed, by its link or by choosing a new password."""
+    opening.verified(email_address.user, ratelimit.client_network(request))

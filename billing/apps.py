@@ -6,6 +6,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import opening
-        from billing import ledger
+        from billing import ledger, starting
 
         opening.also(ledger.open_wallets)
+        opening.on_verified(starting.give)

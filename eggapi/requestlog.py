@@ -25,8 +25,8 @@ REQUESTS = Counter("eggapi_requests", "Requests answered by this process.", ["st
 
 SECRET = re.compile(
     r"egg_(?:live|test)_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=]+|Bearer\s+\S+"
-    # one-time links: to sign in, to choose a password, to confirm an address; and where a vendor may call us
-    r"|(?:(?<=/start/)|(?<=/reset/key/)|(?<=/confirm-email/)|(?<=/callbacks/))[^/\s\"]+"
+    # one-time links: to sign in, to join, to choose a password, to confirm an address; and where a vendor may call us
+    r"|(?:(?<=/start/)|(?<=/join/)|(?<=/reset/key/)|(?<=/confirm-email/)|(?<=/callbacks/))[^/\s\"]+"
 )
 # Whose exceptions speak of the system, not of what somebody sent.
 DISCREET = {"accounts", "billing", "eggapi", "generation", "webhooks", "botocore", "kombu", "redis"}

@@ -148,7 +148,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -174,7 +173,6 @@ WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect
 # -- sign-in ---------------------------------------------------------------------------------------
 
 vars().update(SIGN_IN)
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
 # Id and secret of our application there; without them its button is not shown.
 _apps = {
     "github": (os.environ.get("GITHUB_CLIENT_ID", ""), os.environ.get("GITHUB_CLIENT_SECRET", "")),

@@ -1,5 +1,6 @@
 """Pages for people: the way in, and what they choose for themselves."""
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
@@ -20,6 +21,7 @@ def start(request: HttpRequest, token: str) -> HttpResponse:
     if user is None:
         return render(request, "accounts/link_gone.html", status=410)
     login(request, user)
+    UserSession.objects.create_from_request(request)  # for the list of sessions, as other ways in do
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
