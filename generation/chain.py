@@ -1,6 +1,6 @@
 """Chain: the live routes of each model, made what a file says, and told as one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,22 +63,23 @@ def _put_provider(planned: PlannedProvider, models: Iterable[ImageModel]) -> tup
         if "credential" not in planned.secrets:
             raise BadChain(f"Provider {planned.name} is new and has neither credential nor credential_env.")
         row = Provider(name=planned.name, **planned.fields)
-        _keep_secrets(row, planned)
+        keep_secrets(row, planned.secrets)
         row.save()
         return row, f"+ provider {row.name}, adapter {row.adapter}"
     if row.adapter != planned.fields["adapter"]:
         raise BadChain(f"Provider {row.name} has the adapter {row.adapter}; one with another needs another name.")
     if not row.enabled:
         row.routes.exclude(model__in=models).update(enabled=False)  # which are not live now, and shall not be
-    changes = [*_assign(row, planned.fields | {"enabled": True}), *_keep_secrets(row, planned)]
+    changes = [*assign(row, planned.fields | {"enabled": True}), *keep_secrets(row, planned.secrets)]
     if changes:
         row.save()
     return row, f"~ provider {row.name}: {', '.join(changes)}" if changes else ""
 
 
-def _keep_secrets(row: Provider, planned: PlannedProvider) -> list[str]:
+def keep_secrets(row: Provider, secrets: Mapping[str, str]) -> list[str]:
+    """Sets a provider's secrets, encrypted; says which changed, and never what they are."""
     changes = []
-    for name, secret in planned.secrets.items():
+    for name, secret in secrets.items():
         if getattr(row, name) != secret:
             setattr(row, f"{name}_encrypted", crypto.encrypt(secret))
             changes.append(f"{name.replace('_', ' ')} changed")
@@ -91,7 +92,7 @@ def _put_route(planned: PlannedRoute, model: ImageModel, provider: Provider, tak
     row = Route.objects.filter(**way).first() or Route(**way, enabled=False)
     row.model, row.provider, was_live = model, provider, row.enabled
     label = planned.label or row.label or catalog.free_label(model, taken)
-    changes = _assign(row, {"label": label, **planned.fields, "enabled": True})
+    changes = assign(row, {"label": label, **planned.fields, "enabled": True})
     if not changes:
         return row, ""
     row.save()
@@ -108,8 +109,8 @@ def _switch_off_others(models: Iterable[ImageModel], kept: Iterable[Route]) -> l
     return [f"- {row} {row.upstream_model} ({row.label}): switched off" for row in rows]
 
 
-def _assign(row: Provider | Route, values: dict[str, Any]) -> list[str]:
-    """What of a row changes, in words."""
+def assign(row: Provider | Route, values: dict[str, Any]) -> list[str]:
+    """Gives a row new values, and says what of it changes."""
     changes = []
     for name, value in values.items():
         before = getattr(row, name)

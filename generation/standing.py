@@ -1,9 +1,13 @@
 """Standing: asks every live vendor what it says of our account, and has operators told of what is wrong."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+
+from django.core.cache import cache
+from redis import RedisError
 
 from eggapi import alerts
 from eggapi.alerts import Raised
@@ -15,8 +19,11 @@ from generation.providers.base import BadCredential, Standing, Unreadable
 from generation.providers.base import Provider as Adapter
 from generation.transport import Transport
 
+log = logging.getLogger("eggapi.standing")
+
 ASPECTS = ("credential", "models", "balance")
 ASKING_SECONDS = 60.0  # for all that one vendor is asked
+KEPT_SECONDS = 7200  # the next check comes within the hour
 
 Answer = Standing | BadCredential | HttpFailed | Unreadable
 
@@ -59,7 +66,29 @@ def check() -> list[Finding]:
     alerts.report(raised)
     alerts.end(sorted(causes - {fault.cause for fault in raised}))
     alerts.fade("answer:")
+    _keep({_name(row.pk): finding for row, finding in zip(asked, findings, strict=True)})
     return findings
+
+
+def known(provider_ids: Iterable[int]) -> dict[int, Finding]:
+    """What the last check found, by provider; one that was not checked is missing."""
+    names = {_name(pk): pk for pk in provider_ids}
+    try:
+        kept = cache.get_many(names)
+    except RedisError:
+        return {}
+    return {names[name]: finding for name, finding in kept.items()}
+
+
+def _keep(findings: dict[str, Finding]) -> None:
+    try:
+        cache.set_many(findings, KEPT_SECONDS)
+    except RedisError as error:
+        log.warning("findings not kept", extra={"error_type": type(error).__name__})
+
+
+def _name(provider_id: int) -> str:
+    return f"standing:{provider_id}"
 
 
 async def _ask_all(adapters: Sequence[Adapter]) -> list[Answer]:

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from eggapi.doorbell import ring
 from generation import audit as books
-from generation import cancel, catalog, condition, engine, export, retention, standing
+from generation import cancel, catalog, condition, engine, export, probe, retention, standing
 
 
 @shared_task(name="generation.tasks.advance")
@@ -58,6 +58,12 @@ def make_exports(**_: Any) -> None:
 def check_providers(**_: Any) -> None:
     """Every hour, from beat."""
     standing.check()
+
+
+@shared_task(name="generation.tasks.probe")
+def buy_probe(*, provider_id: str, **_: Any) -> None:
+    """When an operator asks for a test; rung twice it buys once."""
+    probe.run(int(provider_id))
 
 
 @worker_shutdown.connect

@@ -82,7 +82,7 @@ def test_it_counts_what_is_left(alice: Customer) -> None:
     assert drain.left() == Left(0, 0, 0)
     task = Task.objects.get(pk=alice.generate().data["id"])
     attempt = Attempt.objects.create(
-        id=Attempt.id_of(task.id, 1), task=task, n=1, route=Route.objects.first(), started_at=task.created_at
+        id=Attempt.id_of(task.id, 1), task=task, n=1, route=Route.objects.all()[0], started_at=task.created_at
     )
     for index, state in enumerate(["accepted", "done"]):
         Purchase.objects.create(
