@@ -1,11 +1,6 @@
 """What a newcomer finds: an account, a key, a way in, and a picture made with them."""
 
-import json
-import time
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +11,7 @@ from billing import ledger
 from billing.models import LedgerEntry
 from eggapi import crypto
 from eggapi.serving import home
+from eggapi.serving.program import NoPicture, Program
 from generation.models import Provider
 
 KEY_NAME = "demo"
@@ -27,12 +23,6 @@ PICTURE = {
     "seed": 7,
 }
 PICTURE_SECONDS = 60.0
-POLL_SECONDS = 0.25
-CALL_SECONDS = 10.0
-
-
-class NoPicture(Exception):
-    """The first picture was not made; the text says why."""
 
 
 @transaction.atomic
@@ -69,42 +59,11 @@ def live_key(account: Account) -> str:
     return text
 
 
-class Newcomer:
-    """Somebody who calls the public API with a key, over HTTP and without a proxy."""
-
-    def __init__(self, base_url: str, key: str) -> None:
-        self._base_url = base_url
-        self._key = key
-        self._open = build_opener(ProxyHandler({})).open
-
-    def make_picture(self, path: Path) -> None:
-        """Asks for a picture, waits for it and saves it. Raises NoPicture."""
-        try:
-            task = self._call("POST", "/v1/generate", PICTURE)
-            until = time.monotonic() + PICTURE_SECONDS
-            while task["status"] not in ("completed", "failed"):
-                if time.monotonic() > until:
-                    raise NoPicture(f"task {task['id']} is still {task['status']} after {PICTURE_SECONDS:.0f} seconds")
-                time.sleep(POLL_SECONDS)
-                task = self._call("GET", f"/v1/tasks/{task['id']}")
-            if task["status"] == "failed":
-                raise NoPicture(f"task {task['id']} failed: {task['error']}")
-            self._download(task["output"]["url"], path)
-        except HTTPError as error:
-            raise NoPicture(f"the server answered {error.code} to {error.url}") from error
-        except (URLError, OSError, ValueError, KeyError) as error:
-            raise NoPicture(f"{type(error).__name__}: {error}") from error
-
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        data = json.dumps(body).encode() if body else None
-        with self._open(Request(self._base_url + path, data, headers, method=method), timeout=CALL_SECONDS) as reply:
-            answer: dict[str, Any] = json.load(reply)["data"]
-            return answer
-
-    def _download(self, url: str, path: Path) -> None:
-        """From here, whatever name we have outside: that may lead nowhere yet."""
-        if settings.EGGAPI_PUBLIC_URL:
-            url = url.replace(settings.EGGAPI_PUBLIC_URL, self._base_url, 1)
-        with self._open(url, timeout=CALL_SECONDS) as reply:
-            path.write_bytes(reply.read())
+def make_picture(base_url: str, key: str, path: Path) -> None:
+    """Asks for a picture over the public API, waits for it and saves it. Raises NoPicture."""
+    program = Program(base_url, key)
+    *_, task = program.follow(program.submit(PICTURE), PICTURE_SECONDS)
+    try:
+        path.write_bytes(program.picture(task))
+    except OSError as error:
+        raise NoPicture(f"{path} cannot be written: {error.strerror}") from error

@@ -36,3 +36,11 @@ def egg(install: Callable[..., Installation], empty_home: Path) -> Installation:
     egg = install()
     shutil.copytree(empty_home, egg.home)
     return egg
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One that runs, for whoever only asks it something."""
+    served = Installation(tmp_path_factory.mktemp("served") / "home").start()
+    yield served
+    assert served.stop() == 0

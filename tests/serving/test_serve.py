@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPResponse
 from pathlib import Path
@@ -20,14 +20,6 @@ from tests.serving.installation import Installation
 
 pytestmark = pytest.mark.once
 Install = Callable[..., Installation]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """One that runs, for whoever only asks it something."""
-    served = Installation(tmp_path_factory.mktemp("served") / "home").start()
-    yield served
-    assert served.stop() == 0
 
 
 def lines(egg: Installation) -> dict[str, str]:

@@ -17,7 +17,7 @@ from accounts import links
 from eggapi.command import OperatorCommand, email_address
 from eggapi.doorbell import ring
 from eggapi.serving import firstrun, home, schema, web
-from eggapi.serving.firstrun import Newcomer, NoPicture
+from eggapi.serving.program import NoPicture
 from eggapi.serving.web import WebServer
 from eggapi.serving.worker import EmbeddedWorker
 from generation import catalog, engine, vendors
@@ -92,7 +92,7 @@ class Command(OperatorCommand):
     def _first_picture(self, folder: Path, key: str) -> None:
         path = folder / "first-picture.png"
         try:
-            Newcomer(settings.EGGAPI_LOCAL_URL, key).make_picture(path)
+            firstrun.make_picture(settings.EGGAPI_LOCAL_URL, key, path)
             self._say("First picture", str(path))
         except NoPicture as fault:
             self._say("First picture", f"could not be made ({fault}). The server runs on.")
