@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
-from pytest_django.fixtures import SettingsWrapper as Settings
+from pytest_django import Settings
 
 from tests.servers import free_port
 from tests.serving.installation import Installation
@@ -80,5 +80,5 @@ def test_it_says_that_nobody_answers(tmp_path: Path) -> None:
 
 def test_it_requires_a_running_server(tmp_path: Path, settings: Settings) -> None:
     settings.EGGAPI_HOME = tmp_path
-    with pytest.raises(CommandError, match=f"^{tmp_path}/url is not there. Is `manage.py serve` running.$"):
+    with pytest.raises(CommandError, match=f"^{tmp_path}/url is not there. Is `manage.py serve` running\\?$"):
         call_command("generate", "An egg")
