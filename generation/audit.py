@@ -1,11 +1,22 @@
 """Audit: what tasks say of themselves, against their holds, images, usage and events."""
 
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.core.cache import cache
+from redis import RedisError
+
 import billing.audit
-from eggapi import alerts
+from eggapi import alerts, clock
 from eggapi.alerts import Raised
 from eggapi.audit import Check, drift, snapshot
+from generation import margin
 
 ALERT = "audit_ledger"
+KEPT = "audit:last"
+MARGIN_DAYS = 30
 
 TASKS = (
     Check(
@@ -89,9 +100,50 @@ def audit_ledger() -> list[str]:
         return billing.audit.audit() + audit()
 
 
+class RouteMargin(NamedTuple):
+    """Of the last MARGIN_DAYS days, in micro-dollars; `leak` is the part of `cost` that brought nobody anything."""
+
+    route: str
+    provider: str
+    revenue: int
+    cost: int
+    leak: int
+
+    @property
+    def left(self) -> int:
+        return self.revenue - self.cost
+
+
+class Found(NamedTuple):
+    """What the last audit by a worker found, for pages that cannot wait for one. `drift` is empty where all agrees."""
+
+    at: datetime
+    seconds: float
+    drift: Sequence[str]
+    totals: str
+    margins: Sequence[RouteMargin]
+
+
 def watch() -> None:
-    """Alerts the operator while anything drifts."""
-    if found := audit_ledger():
+    """Alerts the operator while anything drifts, and keeps what was found for `last`."""
+    began, at = time.monotonic(), clock.now()
+    with snapshot():
+        found, totals = audit_ledger(), billing.audit.totals()
+        margins = [
+            RouteMargin(str(each.route), each.route.provider.name, each.revenue, each.cost, each.leak)
+            for each in margin.by_route(MARGIN_DAYS)
+        ]
+    if found:
         alerts.report([Raised(ALERT, "The ledger drifts:\n" + "\n".join(found))])
     else:
         alerts.end([ALERT])
+    cache.set(KEPT, Found(at, time.monotonic() - began, found, totals, margins), timeout=None)
+
+
+def last() -> Found | None:
+    """None where no worker has looked since cache or broker were emptied, or they are away."""
+    try:
+        kept: Found | None = cache.get(KEPT)
+    except RedisError:
+        return None
+    return kept

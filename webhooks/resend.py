@@ -32,10 +32,11 @@ def resend(delivery: Delivery) -> bool:
     return bool(asked)
 
 
-def recover(account_id: int, mode: str, since: datetime) -> int:
+def recover(account_id: int, mode: str, since: datetime, until: datetime | None = None) -> int:
     """Ten more attempts for each event since then that was given up, at most MOST_AT_ONCE; returns how many."""
     gave_up = [Delivery.State.FAILED, Delivery.State.DISABLED]
-    return _again(_given_up(account_id, mode).filter(state__in=gave_up, created_at__gte=since))
+    missed = _given_up(account_id, mode).filter(state__in=gave_up, created_at__gte=since)
+    return _again(missed.filter(created_at__lt=until) if until else missed)
 
 
 def replay(account_id: int, mode: str) -> int:

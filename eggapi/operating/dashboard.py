@@ -1,9 +1,50 @@
 """The first page of operators: what is wrong, and how the last hour went."""
 
+from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
+
+from eggapi import charts, clock
+from eggapi.operating import flags, hour
+from generation.backlog import oldest_due_age
+from generation.models import Task
+from webhooks.models import Delivery
+
+PERMISSION = "generation.view_task"
 
 
 def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    return context
+    """Unfold's hook. The figures are for those who may look at tasks."""
+    if not request.user.has_perm(PERMISSION):
+        return context
+    now, due = clock.now(), oldest_due_age()
+    tasks, strips = hour.tasks(now), hour.providers(now)
+    tasks.cost = sum(strip.cost for strip in strips)
+    return context | {
+        "title": "Dashboard",
+        "flags": flags.raised(now, due),
+        "hour": tasks,
+        "providers": strips,
+        "oldest_due": due,
+        "queue": _queue(),
+        "webhooks": _webhooks(now),
+        "chart": _chart(tasks),
+    }
+
+
+def _queue() -> int:
+    return Task.objects.filter(next_run_at__isnull=False).count()
+
+
+def _webhooks(now: datetime) -> int:
+    """Deliveries due or on their way, without those that wait for their next attempt."""
+    return Delivery.objects.filter(Q(next_run_at__lte=now) | Q(lease_until__gte=now)).count()
+
+
+def _chart(tasks: hour.Tasks) -> str:
+    labels = [minute for minute, _ in tasks.by_minute]
+    completed, failed, other = zip(*(numbers for _, numbers in tasks.by_minute), strict=True)
+    series = {"completed": completed, "failed by us or a provider": failed, "under way, or failed otherwise": other}
+    return charts.columns("Tasks a minute", labels, series)

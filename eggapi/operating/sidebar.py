@@ -49,6 +49,8 @@ GROUPS = {
 # Group -> pages of no single model: (title, icon, name of the address, permission).
 PAGES = {
     "Operate": (("Configuration check", "checklist", "admin:doctor", "eggapi.view_alert"),),
+    "Money": (("Reconciliation", "balance", "admin:reconciliation", "billing.view_wallet"),),
+    "Webhooks": (("Backlog", "hourglass_top", "admin:webhook_backlog", "webhooks.view_delivery"),),
 }
 
 

@@ -45,9 +45,14 @@ class OperatorSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         """Unfold's hook: pages of no single model."""
-        from eggapi.operating import check  # whose imports are of pages that register with this very site
+        # Here, for they import pages that register with this very site.
+        from eggapi.operating import backlog, check, reconciliation
 
-        return [path("doctor/", self.admin_view(check.page), name="doctor")]
+        return [
+            path("doctor/", self.admin_view(check.page), name="doctor"),
+            path("billing/wallet/reconciliation/", self.admin_view(reconciliation.page), name="reconciliation"),
+            path("webhooks/backlog/", self.admin_view(backlog.page), name="webhook_backlog"),
+        ]
 
 
 def _with_second_factor(view: View) -> View:
