@@ -21,11 +21,14 @@ def amend(account: Account, actor: User, **columns: Any) -> list[str]:
     if changed:
         told = {"low_balance_told_at": None} if "low_balance" in changed else {}
         Account.objects.filter(pk=account.pk).update(**columns, **told)
-        detail = {name: [_shown(name, getattr(before, name)), _shown(name, columns[name])] for name in changed}
+        detail = {name: f"{_shown(name, getattr(before, name))} → {_shown(name, columns[name])}" for name in changed}
         auditlog.note("account.change", str(account), actor, account, **detail)
     return changed
 
 
-def _shown(name: str, value: Any) -> Any:
-    is_amount = value is not None and isinstance(Account._meta.get_field(name), UsdField)
-    return money.display(value) if is_amount else value
+def _shown(name: str, value: Any) -> str:
+    if value in (None, ""):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return money.display(value) if isinstance(Account._meta.get_field(name), UsdField) else str(value)

@@ -1,5 +1,8 @@
 """Who did what: rows that are written once, in the transaction of the deed."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from accounts.models import Account, AuditEntry, User
@@ -9,3 +12,27 @@ from eggapi import clock
 def note(action: str, target: str, actor: User | None = None, account: Account | None = None, **detail: Any) -> None:
     """`action` reads "key.roll", `target` is what it was done to, in words for people. Nothing here may be a secret."""
     AuditEntry.objects.create(at=clock.now(), actor=actor, account=account, action=action, target=target, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry for people. `who` is empty for what EggAPI did by itself."""
+
+    at: datetime
+    who: str
+    action: str
+    target: str
+    more: str
+
+
+def lines(entries: Iterable[AuditEntry]) -> list[Line]:
+    """For entries that were read with their actors."""
+    return [
+        Line(entry.at, entry.actor.email if entry.actor else "", entry.action, entry.target, _more(entry.detail))
+        for entry in entries
+    ]
+
+
+def _more(detail: dict[str, Any]) -> str:
+    said = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in detail.items()}
+    return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in said.items() if value not in (None, ""))

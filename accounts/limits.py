@@ -46,6 +46,11 @@ def count_page(account_id: int, limit: Limit) -> None:
     _take(f"account-{account_id}", limit, "Too many requests.")
 
 
+def count_account(account_id: int, limit: Limit) -> None:
+    """Counts what a person of the account does at the dashboard. Raises RateLimited."""
+    _take(f"account-{account_id}", limit, "Too many requests.")
+
+
 def count_by_address(request: HttpRequest, limit: Limit) -> dict[str, str]:
     """Counts what was counted by its caller once more, by where it came from. Raises RateLimited."""
     return _take(ratelimit.client_network(request), limit, "Too many requests from this address.")
