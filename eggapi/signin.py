@@ -18,7 +18,7 @@ SIGN_IN = {
     "ACCOUNT_USER_MODEL_USERNAME_FIELD": None,
     "ACCOUNT_LOGIN_METHODS": {"email"},
     "ACCOUNT_SIGNUP_FIELDS": ["email*", "password1*"],
-    "ACCOUNT_SIGNUP_FORM_CLASS": "accounts.forms.Agreement",
+    "ACCOUNT_SIGNUP_FORM_CLASS": "accounts.agreement.Agreement",
     # The dashboard opens at once; what costs real money waits for the address.
     "ACCOUNT_EMAIL_VERIFICATION": "optional",
     "ACCOUNT_CHANGE_EMAIL": True,
