@@ -11,6 +11,7 @@ from typing import Any
 VARIABLE = "EGGAPI_KEY"
 # JSON is Python and JavaScript as it stands, but for three words.
 WORDS = {"true": "True", "false": "False", "null": "None"}
+LONE = re.compile("[\ud800-\udfff]")
 WORD = re.compile(r"(?<=: )(true|false|null)(?=,?$)", re.MULTILINE)
 
 CURL = """\
@@ -73,7 +74,8 @@ def javascript(body: Mapping[str, Any], base_url: str, key: str = "") -> str:
 
 
 def as_json(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, indent=2, ensure_ascii=False)
+    """What cannot be sent, half a character, is escaped; the rest is there to be read."""
+    return LONE.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(body, indent=2, ensure_ascii=False))
 
 
 def languages(body: Mapping[str, Any], base_url: str, key: str = "") -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 
 from eggapi import clock, ids
+from eggapi.errors import ServiceUnavailable
 from eggapi.fields import Fault
 from generation import storage
 
@@ -34,8 +35,8 @@ PATH = re.compile(rf"{FOLDER}/[0-9]{{10}}/(?P<account>[0-9]+)-[a-z0-9]{{25}}\.(p
 def keep(account_id: int, file: BinaryIO, base_url: str) -> str:
     """Stores a picture; returns its address, good for a day.
 
-    Raises Fault for what is no PNG, JPEG or WebP of at most 10 MiB and 25 megapixels, and whatever the storage
-    raises when it is away.
+    Raises Fault for what is no PNG, JPEG or WebP of at most 10 MiB and 25 megapixels, and ServiceUnavailable while
+    the storage is away.
     """
     if file.seek(0, 2) > LARGEST:
         raise Fault(f"is larger than {LARGEST // 1024**2} MiB")
@@ -48,7 +49,11 @@ def keep(account_id: int, file: BinaryIO, base_url: str) -> str:
         raise Fault(f"has more than {MOST_PIXELS // 1_000_000} megapixels")
     now = clock.now()
     path = f"{FOLDER}/{now.strftime(HOUR)}/{account_id}-{ids.path_token()}.{extension}"
-    default_storage.save(path, File(file))
+    try:
+        default_storage.save(path, File(file))
+    except Exception as error:  # the storage is ours to choose, and so are the exceptions it raises
+        log.warning("upload not stored", exc_info=error)
+        raise ServiceUnavailable("Pictures cannot be stored at the moment.", retry_after=60) from None
     return storage.signed_url_of(path, now + KEPT, base_url)
 
 

@@ -1,18 +1,41 @@
 from django.urls import path
 
-from generation.views import keys, limits, overview, settings, status, task, tasks
+from generation.views import (
+    keys,
+    limits,
+    models,
+    onboarding,
+    overview,
+    playground,
+    settings,
+    status,
+    task,
+    tasks,
+    usage,
+)
 
 urlpatterns = [
     path("status", status.status, name="status"),
     path("status.json", status.status_json),
     path("status.rss", status.status_rss),
     path("home", overview.overview, name="home"),
+    path("home/arrival", onboarding.arrival, name="arrival"),
+    path("home/key", onboarding.make_key, name="make_first_key"),
+    path("home/key/saved", onboarding.put_key_away, name="put_key_away"),
+    path("home/dismiss", onboarding.dismiss, name="dismiss_onboarding"),
+    path("playground", playground.playground, name="playground"),
+    path("playground/price", playground.price, name="playground_price"),
+    path("playground/uploads", playground.upload, name="playground_uploads"),
+    path("playground/tasks/<str:task_id>", playground.progress, name="playground_task"),
     path("tasks", tasks.tasks, name="tasks"),
     path("tasks.csv", tasks.tasks_csv, name="tasks_csv"),
     path("tasks/<str:task_id>", task.task, name="task"),
     path("tasks/<str:task_id>/again", task.run_again, name="task_again"),
     path("tasks/<str:task_id>/cancel", task.stop, name="task_cancel"),
     path("tasks/<str:task_id>/forget", task.forget, name="task_forget"),
+    path("usage", usage.usage, name="usage"),
+    path("usage.csv", usage.usage_csv, name="usage_csv"),
+    path("models", models.models, name="models"),
     path("keys", keys.keys, name="keys"),
     path("keys/new", keys.new, name="key_new"),
     path("keys/<int:key_id>", keys.key, name="key"),

@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.staticfiles import finders
 
 from generation import snippets
 
-BODIES = [
+BODIES: list[dict[str, Any]] = [
     {"model": "nanobanana", "prompt": "an egg"},
     {
         "model": "nanobanana-pro",

@@ -1,4 +1,5 @@
-// The texts of generation/snippets.py, letter by letter, for a body that is still being typed.
+// The texts of generation/snippets.py, letter by letter, for a body that is still being typed;
+// and that body, as PlaygroundForm.body() makes it of the fields of the form.
 
 const VARIABLE = "EGGAPI_KEY";
 const WORDS = { true: "True", false: "False", null: "None" };
@@ -41,3 +42,32 @@ while (["pending", "processing"].includes(task.status)) {
   task = (await reply.json()).data;
 }
 console.log(task.error ?? task.output.urls);`;
+
+export function bodyOf(fields) {
+  const text = (name) => (fields[name] ?? "").trim();
+  const read = {
+    model: text("model"),
+    prompt: text("prompt"),
+    negative_prompt: text("negative_prompt"),
+    aspect_ratio: text("aspect_ratio"),
+    num_outputs: Number(text("num_outputs")),
+    resolution: text("resolution"),
+    seed: /^-?\d+$/.test(text("seed")) ? Number(text("seed")) : null,
+    strategy: text("strategy") === "auto" ? "" : text("strategy"),
+    image_urls: text("image_urls").split(/\s+/).filter(Boolean),
+    webhook_url: text("webhook_url"),
+    metadata: objectIn(text("metadata")),
+  };
+  const isThere = (value) => value !== null && value !== "" && (typeof value !== "object" || Object.keys(value).length);
+  return Object.fromEntries(Object.entries(read).filter(([, value]) => isThere(value)));
+}
+
+// The object that a text of JSON holds; null for any other text.
+function objectIn(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,39 @@
+"""The key that an account begins with: ready when its first page opens, and shown until it is put away.
+
+Only its digest is kept, like any key's. Its text travels encrypted in the session of whoever had it made.
+"""
+
+from cryptography.fernet import InvalidToken
+from django.contrib.sessions.backends.base import SessionBase
+
+from accounts import keyring
+from accounts.fields import NewKey
+from accounts.models import Account, ApiKey, Mode, User
+from eggapi import crypto
+
+NAME = "First key"
+SLOT = "first_key"
+
+
+def make(session: SessionBase, account: Account, actor: User) -> None:
+    """A test key, which this session shows until `put_away`."""
+    _, text = keyring.make(account, Mode.TEST, NewKey(NAME), actor)
+    session[SLOT] = crypto.encrypt(text)
+
+
+def shown(session: SessionBase, account: Account) -> str:
+    """Its text; empty once it was put away or revoked, and for another account."""
+    sealed = session.get(SLOT)
+    if not sealed:
+        return ""
+    try:
+        text = crypto.decrypt(sealed)
+    except InvalidToken:
+        return ""
+    mine = ApiKey.objects.filter(digest=crypto.digest(text), account=account, revoked_at=None)
+    return text if mine.exists() else ""
+
+
+def put_away(session: SessionBase) -> None:
+    """From here on nobody sees it again."""
+    session.pop(SLOT, None)
