@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 from django_htmx.http import reselect, reswap, retarget
@@ -152,7 +153,7 @@ def _event_json(story: Story) -> str:
 Deed = Callable[[HttpRequest, Member, Task], HttpResponse]
 
 
-def _deed(do: Deed) -> Callable[..., HttpResponse]:
+def _deed(do: Deed) -> Callable[..., HttpResponseBase]:
     """A POST that only those may send who may generate. What /v1 would refuse is told on the task's page."""
 
     @require_POST

@@ -1,7 +1,5 @@
 """The list of an account's tasks: as a page, as rows that renew themselves, and as CSV."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts.member import Member, members_only
 from accounts.models import ApiKey
-from billing.statement import as_text
-from eggapi import charts, clock, ids, money, pagination
+from eggapi import charts, clock, ids, money, pagination, sheet
 from eggapi.envelope import base_url
 from generation import selection, snippets, storage
 from generation.models import UNFINISHED, ImageModel, Output, Status, Task
@@ -129,25 +126,19 @@ def _chart(chosen: Selection, member: Member) -> SafeString:
 
 def _as_csv(found: QuerySet[Task], keys: Mapping[int, str]) -> Iterator[str]:
     """In short queries, so that no connection is held while somebody downloads slowly."""
-    yield _csv_line(COLUMNS)
+    yield sheet.line(COLUMNS)
     for start in range(0, MOST_LINES, PIECE):
         piece = list(found[start : start + PIECE])
-        yield from (_csv_line(_cells(task, keys)) for task in piece)
+        yield from (sheet.line(_cells(task, keys)) for task in piece)
         if len(piece) < PIECE:
             return
 
 
 def _cells(task: Task, keys: Mapping[int, str]) -> list[Any]:
-    line = Line(task, as_text(_key_name(task, keys)), "")
+    line = Line(task, _key_name(task, keys), "")
     images = task.cost // task.unit_price
     return [
-        *(task.pk, task.status, task.model, task.type, as_text(task.prompt), images, money.bare(task.cost)),
+        *(task.pk, task.status, task.model, task.type, task.prompt, images, money.bare(task.cost)),
         *(line.milliseconds, line.key_name, clock.iso(task.created_at)),
-        *(clock.iso(task.completed_at) if task.completed_at else "", as_text(task.error)),
+        *(clock.iso(task.completed_at) if task.completed_at else "", task.error),
     ]
-
-
-def _csv_line(cells: Sequence[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
