@@ -1,11 +1,12 @@
-"""What a person has chosen for this session: account and mode."""
+"""What a person has chosen for this session, account and mode, and what shows them their own in examples."""
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.member import Member
-from accounts.models import Membership, Mode
+from accounts.models import ApiKey, Membership, Mode, User
 
 
 def choose_mode(request: HttpRequest, mode: str) -> bool:
@@ -22,6 +23,17 @@ def choose_account(request: HttpRequest, member: Member, account_id: str) -> boo
         return False
     request.session["account"] = int(account_id)
     return True
+
+
+def key_shown(request: HttpRequest) -> str:
+    """What a test key of the person looks like, for examples; empty without one, or while nobody can tell."""
+    try:
+        if not isinstance(request.user, User):
+            return ""
+        keys = ApiKey.objects.filter(account__members=request.user, mode=Mode.TEST, revoked_at=None, disabled_at=None)
+        return keys.order_by("-pk").values_list("display", flat=True).first() or ""
+    except DatabaseError:
+        return ""
 
 
 def back(request: HttpRequest, otherwise: str = "/home") -> HttpResponse:

@@ -1,35 +1,41 @@
 """The documentation: docs/*.md as pages, as the Markdown they are, and as a list for language models.
 
-Pages are rendered once, and need neither a database nor a session: they are there when nothing else is.
+Pages are rendered once, and need neither a database nor a session: they are there when nothing else is. What is
+put in for a reader afterwards is the address they are at and, from the session, what a key of theirs looks like.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.html import escape
 from django.views.decorators.http import require_safe
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from eggapi import markdown as md
 from eggapi import reference
 from eggapi.envelope import base_url
+from eggapi.theme import theme_of
 
 FOLDER = settings.BASE_DIR / "docs"
 REFERENCE = "api-reference"
 # In the order to be read in.
 NAMES = (
     *("quickstart", "authentication", "models", "async-tasks", "webhooks", "errors", "limits", "billing", "privacy"),
-    *(REFERENCE, "self-hosting", "operations", "faults"),
+    *(REFERENCE, "self-hosting", "operations", "faults", "changelog"),
 )
 OLD_ADDRESSES = ("docs", "en", "en/<path:rest>", "docs/en", "docs/en.md", "docs/en/<path:rest>")
-HEADERS = {
-    "Cache-Control": "public, max-age=300",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'",
-}
+EXPLORER = "explorer"
+HEADERS = {"Cache-Control": "public, max-age=300", "Vary": "Accept, Cookie"}
+# What the examples are written for -> where the reader is.
+EXAMPLE_ADDRESSES = ("http://127.0.0.1:8000", "https://api.example.com")
+EXAMPLE_KEY = "egg_test_..."
+KeyOf = Callable[[HttpRequest], str]
 MARKDOWN = "text/markdown; charset=utf-8"
 OURS = re.compile(r"([\w-]+)\.md(#.*)?")
 
@@ -49,21 +55,36 @@ class Page:
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest, key_of: KeyOf) -> HttpResponse:
     """GET /docs/"""
-    return HttpResponse(_html("docs/index.html"), headers=HEADERS)
+    return _answer(request, _html("docs/index.html"), key_of)
 
 
 @require_safe
-def page(request: HttpRequest, name: str) -> HttpResponse:
-    """GET /docs/{name}"""
-    return HttpResponse(_html("docs/page.html", _known(name)), headers=HEADERS)
+def page(request: HttpRequest, name: str, key_of: KeyOf) -> HttpResponse:
+    """GET /docs/{name}, as Markdown for who asks for that in Accept."""
+    if request.headers.get("Accept", "").startswith("text/markdown"):
+        return markdown(request, name)
+    return _answer(request, _html("docs/page.html", _known(name)), key_of)
+
+
+@require_safe
+def explorer(request: HttpRequest) -> HttpResponse:
+    """GET /docs/explorer: Swagger UI, from our own files."""
+    return render(request, "docs/explorer.html", {"pages": pages()})
 
 
 @require_safe
 def markdown(request: HttpRequest, name: str) -> HttpResponse:
     """GET /docs/{name}.md"""
-    return HttpResponse(text_of(_known(name)), content_type=MARKDOWN, headers=HEADERS)
+    return HttpResponse(_for_here(text_of(_known(name)), request), content_type=MARKDOWN, headers=HEADERS)
+
+
+@require_safe
+def whole(request: HttpRequest) -> HttpResponse:
+    """GET /llms-full.txt: every page, one after the other."""
+    text = "\n\n".join(text_of(name) for name in NAMES)
+    return HttpResponse(_for_here(text, request), content_type=MARKDOWN, headers=HEADERS)
 
 
 @require_safe
@@ -99,9 +120,26 @@ def _known(name: str) -> str:
 
 @cache
 def _html(template: str, name: str = "") -> str:
-    """Without the request: nothing on these pages is for one reader alone."""
+    """Without the request: what is for one reader alone is filled in later."""
     shown = page_of(name) if name else None
     return render_to_string(template, {"page": shown, "pages": pages()})
+
+
+def _answer(request: HttpRequest, html: str, key_of: KeyOf) -> HttpResponse:
+    """For this reader: where they are, and the beginning of a key of theirs."""
+    html, headers = _for_here(html, request), dict(HEADERS)
+    if theme := theme_of(request):
+        html = html.replace("<html ", f'<html data-theme="{theme}" ', 1)
+    if request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+        headers["Cache-Control"] = "private, max-age=60"
+        html = html.replace(EXAMPLE_KEY, escape(key_of(request) or EXAMPLE_KEY))
+    return HttpResponse(html, headers=headers)
+
+
+def _for_here(text: str, request: HttpRequest) -> str:
+    for address in EXAMPLE_ADDRESSES:
+        text = text.replace(address, base_url(request))
+    return text
 
 
 # -- pages -----------------------------------------------------------------------------------------
@@ -117,8 +155,12 @@ def text_of(name: str) -> str:
 
 @cache
 def page_of(name: str) -> Page:
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = parser.parse(text_of(name))
+    return made_of(name, text_of(name))
+
+
+def made_of(name: str, text: str) -> Page:
+    """The page of any Markdown text that begins with a heading."""
+    tokens = md.parse(text)
     titles, sections = [], []
     for opening, inline in zip(tokens, tokens[1:], strict=False):
         if opening.type == "heading_open":
@@ -132,7 +174,7 @@ def page_of(name: str) -> Page:
         inline for opening, inline in zip(tokens, tokens[1:], strict=False) if opening.type == "paragraph_open"
     )
     summary = _plain(first).partition(". ")[0].rstrip(".:") + "."
-    return Page(name, titles[0], summary, parser.renderer.render(tokens, parser.options, {}), sections)
+    return Page(name, titles[0], summary, md.render(tokens), sections)
 
 
 def anchor(heading: str) -> str:

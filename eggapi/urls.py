@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from accounts import api as accounts
+from accounts.preferences import key_shown
 from billing import api as billing
 from eggapi import docs, openapi
 from eggapi.serving import account, health, metrics
@@ -46,11 +47,13 @@ urlpatterns = [
     path("v1/account/delete/cancel", account.AccountKeep.as_view()),
     path("openapi.json", openapi.openapi_json),
     *(path(old, docs.moved) for old in docs.OLD_ADDRESSES),
-    path("docs/", docs.index),
+    path("docs/", docs.index, {"key_of": key_shown}),
     path("docs/llms.txt", docs.for_models),
-    path("docs/<slug:name>", docs.page),
+    path("docs/explorer", docs.explorer),
+    path("docs/<slug:name>", docs.page, {"key_of": key_shown}),
     path("docs/<slug:name>.md", docs.markdown),
     path("llms.txt", docs.for_models),
+    path("llms-full.txt", docs.whole),
     path("files/<path:path>", files.file),
     path("callbacks/<str:token>", files.Callback.as_view()),
     path("stripe/webhook", billing.StripeWebhook.as_view()),
@@ -59,6 +62,7 @@ urlpatterns = [
     path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),
     path("", include("accounts.urls")),
+    path("", include("billing.urls")),
     path("", include("generation.urls")),
 ]
 

@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OURS = {"eggapi", "accounts", "billing", "webhooks", "generation"}
 READ_FROM_ENVIRONMENT = re.compile(r'(?:environ\.get|flag|number|words|env\.\w+)\(\s*"([A-Z][A-Z0-9_]+)"')
-LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+LINK = re.compile(r"\]\((?!https?:|/)([^)#]*)(?:#([^)]+))?\)")  # those that begin with a slash are of the served pages
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 SECRET = "whsec_" + b64encode(bytes(range(32))).decode()
 

@@ -2,13 +2,13 @@
 
 document.documentElement.classList.add("js");
 
-// -- copying: <button data-copy="text"> or data-copy-from="#id" --
+// -- copying: <button data-copy="text">, or data-copy-code beside a <pre> --
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy], [data-copy-from]");
+  const button = event.target.closest("[data-copy], [data-copy-code]");
   if (!button) return;
-  const source = button.dataset.copyFrom && document.querySelector(button.dataset.copyFrom);
-  await navigator.clipboard.writeText(source ? source.innerText.trim() : button.dataset.copy);
+  const code = "copyCode" in button.dataset && button.parentElement.querySelector("pre");
+  await navigator.clipboard.writeText(code ? code.innerText.trim() : button.dataset.copy);
   const label = button.querySelector("[data-label]") || button;
   const before = label.textContent;
   label.textContent = "Copied";
