@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from django.db.models import Case, QuerySet, Sum, Value, When
 
 from billing.models import LedgerEntry, Wallet
+from billing.statement import WORDS
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     entry: LedgerEntry
     balance: int
+
+    @property
+    def word(self) -> str:
+        return WORDS[LedgerEntry.Kind(self.entry.kind)]
 
 
 def entries_of(account_id: int, mode: str) -> QuerySet[LedgerEntry]:
