@@ -2,6 +2,7 @@ from django.urls import path
 
 from generation.views import (
     keys,
+    landing,
     limits,
     models,
     onboarding,
@@ -15,6 +16,7 @@ from generation.views import (
 )
 
 urlpatterns = [
+    path("", landing.landing, name="landing"),
     path("status", status.status, name="status"),
     path("status.json", status.status_json),
     path("status.rss", status.status_rss),

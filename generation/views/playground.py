@@ -17,11 +17,11 @@ from eggapi.ratelimit import Limit
 from generation import catalog, fields, receipt, snippets, storage, submit, uploads
 from generation.models import UNFINISHED, Task
 from generation.quote import quote
-from generation.views.playground_form import PlaygroundForm, given_of
+from generation.views.playground_form import PROMPT, PlaygroundForm, given_of
 
 UPLOADS = Limit(60, 60, name="upload")
 EXAMPLES = (
-    ("Product photo", "A cinematic product photo of a matte green travel mug"),
+    ("Product photo", PROMPT),
     ("Night sea", "A sailing boat under a full moon and stars, night sea"),
     ("Watercolor", "A lighthouse on the coast at sunset, watercolor"),
     ("Neon city", "A rocket over a neon city at night"),

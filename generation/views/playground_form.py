@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from generation import catalog, fields
 from generation.models import Task
 
+PROMPT = "A cinematic product photo of a matte green travel mug"
 TEXTS = {
     "prompt": forms.Textarea(attrs={"rows": 4, "maxlength": fields.PROMPT_CHARACTERS}),
     "negative_prompt": forms.Textarea(attrs={"rows": 2, "maxlength": fields.NEGATIVE_PROMPT_CHARACTERS}),
@@ -46,7 +47,7 @@ class PlaygroundForm(forms.Form):
 
     def __init__(self, given: Any) -> None:
         """`given` lacks what is to be as it is by default."""
-        super().__init__({**defaults(), **{name: given[name] for name in self.NAMES if name in given}})
+        super().__init__(defaults() | {name: given[name] for name in self.NAMES if name in given}, label_suffix="")
         models = catalog.current().models.values()
         self.fields["model"].choices = [(model.name, model.name) for model in models]  # type: ignore[attr-defined]
         offered = [each for each in fields.RESOLUTIONS if any(each in model.resolutions for model in models)]
@@ -97,6 +98,7 @@ def defaults() -> dict[str, str]:
     model = next(iter(catalog.current().models.values()), None)
     return {
         "model": model.name if model else "",
+        "prompt": PROMPT,
         "resolution": model.default_resolution if model else "",
         "aspect_ratio": fields.ASPECT_RATIOS[0],
         "num_outputs": "1",
