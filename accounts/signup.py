@@ -13,10 +13,11 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from accounts import invitations, legal, opening
+from accounts import invitations, legal, notices, opening
 from accounts.models import Invitation, User
 from eggapi import clock, crypto, mail, ratelimit
 
+LONGEST_BROWSER = 200
 NOWHERE = "0.0.0.0"  # who came from no address that can be told
 
 
@@ -51,6 +52,12 @@ class AccountAdapter(DefaultAccountAdapter):
         context = {"email": email, "credit": settings.EGGAPI_SIGNUP_CREDIT, **context}
         subject = render_to_string(f"{template_prefix}_subject.txt", context).strip()
         mail.write([email], subject, render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n")
+
+    def send_notification_mail(
+        self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        browser = self.get_http_user_agent(self.request)[:LONGEST_BROWSER]
+        notices.tell(email or user.email, template_prefix, self.get_client_ip(self.request), browser, **(context or {}))
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Always an address: it is written into columns that take nothing else."""
@@ -87,6 +94,11 @@ class SecondFactorAdapter(DefaultMFAAdapter):
 def is_verified(user: User) -> bool:
     """Whether the person has shown that their address is theirs."""
     return bool(EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists())
+
+
+def is_waited_for(user: User) -> bool:
+    """Whether a link to confirm the person's address is out. None is for who came by other ways than signing up."""
+    return bool(EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists())
 
 
 def on_email_confirmed(sender: Any, request: HttpRequest, email_address: EmailAddress, **_: Any) -> None:

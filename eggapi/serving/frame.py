@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts import legal, signup
 from accounts.member import Member
 from accounts.models import Account, Membership
 from billing.models import Wallet
@@ -49,7 +51,8 @@ class Frame:
     @property
     def places(self) -> list[Place]:
         known = [*PLACES, OPERATE] if self._member.user.is_staff else PLACES
-        return [Place(p.path, p.title, p.icon, p.keys, p.gap, self._path.startswith(p.path)) for p in known]
+        here = "/settings" if self._path.startswith("/accounts/") else self._path
+        return [Place(p.path, p.title, p.icon, p.keys, p.gap, here.startswith(p.path)) for p in known]
 
     @property
     def mode(self) -> str:
@@ -72,6 +75,20 @@ class Frame:
         """What is free, in micro-dollars."""
         wallet = Wallet.objects.filter(pk=Wallet.id_of(self._member.account.pk, self._member.mode)).first()
         return wallet.available if wallet else 0
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the person has still to open the link in the mail they got."""
+        return signup.is_waited_for(self._member.user)
+
+    @property
+    def starting_credit(self) -> int:
+        """What confirming it brings, in micro-dollars."""
+        return int(settings.EGGAPI_SIGNUP_CREDIT)
+
+    @property
+    def terms_due(self) -> bool:
+        return legal.is_due(self._member.user)
 
     @property
     def incidents(self) -> QuerySet[Incident]:
