@@ -1,21 +1,26 @@
 """Operators' view of people, accounts and keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, cast
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.decorators import action, display
+from unfold.forms import AdminPasswordChangeForm, BaseDialogForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from accounts import keyring, opening, suspension
-from accounts.models import Account, ApiKey, AuditEntry, Membership, User
+from accounts import auditlog, invitations, keyring, opening, suspension
+from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
 from accounts.serializers import rate_text
-from eggapi import clock, money
+from eggapi import clock, money, sheet
 from eggapi.readonly import ReadOnly
 
 admin.site.unregister(Group)
@@ -23,6 +28,18 @@ admin.site.unregister(Group)
 
 def actor_of(request: HttpRequest) -> User:
     return cast(User, request.user)
+
+
+class ReasonForm(BaseDialogForm):
+    reason = forms.CharField(
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="It stands in the audit log, which the account reads.",
+    )
+
+
+class InviteForm(BaseDialogForm):
+    email = forms.EmailField(label="Address", widget=UnfoldAdminEmailInputWidget)
 
 
 @admin.register(Group)
@@ -72,7 +89,7 @@ class KeyInline(TabularInline):
 
 @admin.register(Account)
 class AccountAdmin(ModelAdmin):
-    list_display = ("name", "created_at", "suspended_at")
+    list_display: tuple[str, ...] = ("name", "created_at", "suspended_at")
     list_filter = (("suspended_at", admin.EmptyFieldListFilter),)
     search_fields = ("name", "members__email")
     ordering = ("-pk",)
@@ -82,12 +99,31 @@ class AccountAdmin(ModelAdmin):
     )
     inlines: ClassVar = [MembershipInline, KeyInline]
     actions: ClassVar = ["suspend", "readmit", "revoke_all"]
+    actions_detail = ("shut_out",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # an account is opened with a person, its wallets and its webhook secret
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # its ledger stays
+
+    @action(
+        description="Suspend",
+        permissions=["change"],
+        dialog={
+            "title": "Suspend",
+            "description": "Every request of the account is refused; tasks that run are finished.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Suspend",
+        },
+    )
+    def shut_out(self, request: HttpRequest, form: ReasonForm, object_id: int) -> HttpResponse:
+        account = Account.objects.get(pk=object_id)
+        if suspension.suspend(account, actor_of(request), form.cleaned_data["reason"]):
+            self.message_user(request, "Suspended.", messages.SUCCESS)
+        else:
+            self.message_user(request, "It was suspended before.", messages.WARNING)
+        return HttpResponse(headers={"HX-Redirect": reverse("admin:accounts_account_change", args=[object_id])})
 
     @admin.action(description="Suspend: refuse every request, let running tasks finish")
     def suspend(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
@@ -164,9 +200,75 @@ class ApiKeyAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly, ModelAdmin):
-    list_display = ("at", "actor", "account", "action", "target")
-    list_filter = ("action",)
+    """Entries may be many: they are not counted."""
+
+    list_display = ("at", "who", "account", "action", "target", "more")
+    list_filter = ("action", ("at", admin.DateFieldListFilter))
     list_select_related = ("actor", "account")
-    search_fields = ("target", "actor__email", "account__name")
+    search_fields = ("target", "action", "actor__email", "account__name")
     ordering = ("-pk",)
-    fields = ("at", "actor", "account", "action", "target", "detail")
+    fields = ("at", "who", "account", "action", "target", "more")
+    actions: ClassVar = ["export"]
+    show_full_result_count = False
+
+    @display(description="by", ordering="actor")
+    def who(self, entry: AuditEntry) -> str:
+        return entry.actor.email if entry.actor else "EggAPI"
+
+    @display(description="before and after")
+    def more(self, entry: AuditEntry) -> str:
+        return auditlog.lines([entry])[0].more
+
+    @admin.action(description="Export as CSV", permissions=["view"])
+    def export(self, request: HttpRequest, entries: QuerySet[AuditEntry]) -> HttpResponseBase:
+        headers = {"Content-Disposition": 'attachment; filename="audit-log.csv"'}
+        return StreamingHttpResponse(_as_csv(entries), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _as_csv(entries: QuerySet[AuditEntry]) -> Iterator[str]:
+    yield sheet.line(["at", "by", "account", "action", "target", "detail"])
+    for entry in entries.select_related("actor", "account").order_by("pk").iterator(1000):
+        for line in auditlog.lines([entry]):
+            account = str(entry.account or "")
+            yield sheet.line([clock.iso(line.at), line.who or "EggAPI", account, line.action, line.target, line.more])
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly, ModelAdmin):
+    """Those to sign up are sent from here, and those into an account from its team page."""
+
+    list_display = ("email", "account", "role", "invited_by", "created_at", "expires_at", "used_at")
+    list_filter = (("used_at", admin.EmptyFieldListFilter), ("account", admin.EmptyFieldListFilter))
+    list_select_related = ("account", "invited_by")
+    search_fields = ("email", "account__name")
+    ordering = ("-pk",)
+    fields = list_display
+    actions_list = ("invite",)
+    actions: ClassVar = ["revoke"]
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.add_invitation")
+
+    @action(
+        description="Invite somebody",
+        permissions=["act"],
+        dialog={
+            "title": "Invite somebody",
+            "description": "Mails a link to sign up with, which works once and for seven days.",
+            "form_class": InviteForm,
+            "form_submit_text": "Send",
+        },
+    )
+    def invite(self, request: HttpRequest, form: InviteForm) -> HttpResponse:
+        try:
+            invitations.invite(form.cleaned_data["email"], actor_of(request))
+        except invitations.InvitationRefused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+        else:
+            self.message_user(request, f"Invited: {form.cleaned_data['email']}", messages.SUCCESS)
+        return HttpResponse(headers={"HX-Redirect": reverse("admin:accounts_invitation_changelist")})
+
+    @admin.action(description="Revoke: their links stop working", permissions=["act"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[Invitation]) -> None:
+        revoked = sum(invitations.revoke(one, actor_of(request)) for one in chosen.select_related("account"))
+        self.message_user(request, f"Revoked: {revoked}")

@@ -8,11 +8,11 @@ from eggapi import clock
 
 
 @transaction.atomic
-def suspend(account: Account, actor: User | None = None) -> bool:
-    """False if it was suspended before."""
+def suspend(account: Account, actor: User | None = None, reason: str = "") -> bool:
+    """False if it was suspended before. The reason stands in the audit log."""
     changed = Account.objects.filter(pk=account.pk, suspended_at=None).update(suspended_at=clock.now())
     if changed:
-        auditlog.note("account.suspend", str(account), actor, account)
+        auditlog.note("account.suspend", str(account), actor, account, **({"reason": reason} if reason else {}))
     return bool(changed)
 
 

@@ -1,26 +1,32 @@
 """What operators see of money. No row can be changed: a credit and a refund are entries of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db import IntegrityError, transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
-from unfold.admin import ModelAdmin
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
 from accounts import auditlog
-from accounts.admin import actor_of
-from accounts.models import Mode
-from billing import ledger
-from billing.forms import MoveForm
+from accounts.admin import AccountAdmin, actor_of
+from accounts.models import Account, Mode
+from billing import ledger, redeem
+from billing.forms import BatchForm, MoveForm
 from billing.ledger import Insufficient, NotRefundable
 from billing.models import DailyUsage, Hold, LedgerEntry, RedeemBatch, TopUp, UsageRecord, Wallet
 from eggapi import money
 from eggapi.readonly import ReadOnly
+
+MOST_ENTRIES = 10
+admin.site.unregister(Account)
 
 
 def dollars(field: str) -> Callable[[Any], str]:
@@ -31,6 +37,14 @@ def dollars(field: str) -> Callable[[Any], str]:
         return money.display(getattr(row, field))
 
     return column
+
+
+def _linked(entries: Sequence[LedgerEntry], query: str, words: str) -> SafeString:
+    """A line for each, and a link to the list of all."""
+    page = reverse("admin:billing_ledgerentry_changelist")
+    rows = ((f"{page}{e.pk}/change/", e.created_at, e.kind, money.display(e.amount), e.reason) for e in entries)
+    lines = format_html_join("", '<li><a class="op-link" href="{}">{:%Y-%m-%d %H:%M:%S}</a> {} {} {}</li>', rows)
+    return format_html('<ul>{}</ul><a class="op-link" href="{}">{}</a>', lines, page + query, words)
 
 
 class Page(ReadOnly, ModelAdmin):
@@ -62,14 +76,20 @@ class Moving(Page):
 
 @admin.register(Wallet)
 class WalletAdmin(Moving):
-    fields = list_display = (
+    list_display = (
         "id", "account", "mode", dollars("posted"), dollars("held"), dollars("available"), dollars("owed"),
         "task_count", "event_seq",
     )  # fmt: skip
+    fields = (*list_display, "latest")
     actions_detail = ("credit",)
     list_filter = ("mode",)
     list_select_related = ("account",)
     search_fields = ("account__name",)
+
+    @admin.display(description="latest entries")
+    def latest(self, wallet: Wallet) -> SafeString:
+        entries = list(wallet.entries.order_by("-pk")[:MOST_ENTRIES])
+        return _linked(entries, f"?wallet__id__exact={wallet.pk}", "All entries of this wallet")
 
     @action(
         description="Credit",
@@ -93,15 +113,54 @@ class WalletAdmin(Moving):
         return self.moved(request, object_id, move)
 
 
+class WalletInline(ReadOnly, TabularInline):
+    model = Wallet
+    fields = ("mode", dollars("available"), dollars("held"), dollars("owed"), "open_holds", "task_count")
+    readonly_fields = fields
+    show_change_link = True
+
+
+@admin.register(Account)
+class AccountWithMoney(AccountAdmin):
+    """What accounts show of themselves, and their balances."""
+
+    list_display = (*AccountAdmin.list_display, "live", "test")
+    inlines: ClassVar = [WalletInline, *AccountAdmin.inlines]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        accounts: QuerySet[Account] = super().get_queryset(request).prefetch_related("wallets")
+        return accounts
+
+    @admin.display(description="live balance")
+    def live(self, account: Account) -> str:
+        return self._balance(account, Mode.LIVE)
+
+    @admin.display(description="test balance")
+    def test(self, account: Account) -> str:
+        return self._balance(account, Mode.TEST)
+
+    def _balance(self, account: Account, mode: Mode) -> str:
+        return next((money.display(wallet.available) for wallet in account.wallets.all() if wallet.mode == mode), "-")
+
+
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(Moving):
-    fields = list_display = (
+    list_display = (
         "id", "wallet", "kind", "counterpart", dollars("amount"), "task_id", "reason", "created_at",
     )  # fmt: skip
+    fields = (*list_display, "reference", "of_task")
     list_filter = ("kind", "counterpart")
     list_select_related = ("wallet__account",)
     search_fields = ("task_id__exact", "reference__exact")
     actions_detail = ("refund",)
+
+    @admin.display(description="entries of the task")
+    def of_task(self, entry: LedgerEntry) -> SafeString:
+        """What was charged beside what made up for it."""
+        if not entry.task_id:
+            return SafeString("-")
+        entries = list(LedgerEntry.objects.filter(task_id=entry.task_id).order_by("-pk")[:MOST_ENTRIES])
+        return _linked(entries, f"?q={entry.task_id}", "In the ledger")
 
     @action(
         description="Refund",
@@ -174,6 +233,33 @@ class DailyUsageAdmin(Page):
 class RedeemBatchAdmin(Page):
     fields = list_display = ("id", "name", dollars("amount"), "uses", "created_at", "expires_at", "revoked_at")
     search_fields = ("name",)
+    actions_list = ("make",)
+    actions: ClassVar = ["revoke"]
+
+    def has_make_permission(self, request: HttpRequest) -> bool:
+        return actor_of(request).has_perm("billing.add_redeembatch")
+
+    @action(description="Make codes", permissions=["make"])
+    def make(self, request: HttpRequest) -> HttpResponse:
+        """The codes are in the answer to the POST, a file, and nowhere else."""
+        form = BatchForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            codes, made = form.make(), form.cleaned_data
+            facts = {"codes": len(codes), "amount": made["amount"], "uses": made["uses"]}
+            auditlog.note("redeem.make", made["name"], actor_of(request), **facts)
+            headers = {"Content-Disposition": 'attachment; filename="redeem-codes.csv"', "Cache-Control": "no-store"}
+            return HttpResponse("code\n" + "\n".join(codes) + "\n", content_type="text/csv", headers=headers)
+        context = {"title": "Make redeem codes", "opts": self.opts, "form": form}
+        return render(request, "operating/codes.html", self.admin_site.each_context(request) | context)
+
+    @admin.action(description="Revoke: no code of these can be redeemed any more", permissions=["make"])
+    def revoke(self, request: HttpRequest, batches: QuerySet[RedeemBatch]) -> None:
+        revoked = 0
+        for batch in batches:
+            if codes := redeem.withdraw(batch):
+                auditlog.note("redeem.revoke", batch.name, actor_of(request), codes=codes)
+            revoked += codes
+        self.message_user(request, f"Codes revoked: {revoked}")
 
 
 @admin.register(TopUp)

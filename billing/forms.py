@@ -1,18 +1,20 @@
 """What operators fill in to move money by hand, and customers about theirs."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
-from billing import fields
+from billing import fields, redeem
 from billing.models import LONGEST_REASON, LedgerEntry
 from eggapi import ids, money
 from eggapi.fields import Fault, dollars
 
+MOST_CODES = 10_000
+MOST_OF_A_CODE = 10_000_000_000  # $10,000.00
 HIGHEST_WARNING = 100_000_000_000  # $100,000.00
 
 
@@ -46,6 +48,50 @@ class MoveForm(BaseDialogForm):
         """Amount, reason and what makes it one."""
         cleaned: dict[str, Any] = self.cleaned_data
         return cleaned["amount"], cleaned["reason"], cleaned["once"]
+
+
+class BatchForm(forms.Form):
+    """A batch of redeem codes to be made."""
+
+    name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="For operators alone.")
+    amount = forms.CharField(
+        max_length=30, widget=UnfoldAdminTextInputWidget, help_text="Dollars that each code is worth."
+    )
+    count = forms.IntegerField(
+        label="Codes", min_value=1, max_value=MOST_CODES, initial=10, widget=UnfoldAdminIntegerFieldWidget
+    )
+    uses = forms.IntegerField(
+        label="Uses of each",
+        min_value=1,
+        max_value=1_000_000,
+        initial=1,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="By as many accounts; each may redeem a code once.",
+    )
+    days = forms.IntegerField(
+        label="Good for days",
+        min_value=1,
+        max_value=3650,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Empty: for ever.",
+    )
+
+    def clean_amount(self) -> int:
+        """Micro-dollars."""
+        try:
+            amount = money.parse(self.cleaned_data["amount"])
+        except ValueError as fault:
+            raise forms.ValidationError(f"{fault}.") from None
+        if not 0 < amount <= MOST_OF_A_CODE:
+            raise forms.ValidationError(f"More than nothing, and at most {money.display(MOST_OF_A_CODE)}.")
+        return amount
+
+    def make(self) -> list[str]:
+        """The codes."""
+        made = self.cleaned_data
+        expires = timedelta(days=made["days"]) if made["days"] else None
+        return redeem.make(made["name"], made["amount"], made["count"], made["uses"], expires)
 
 
 # -- customers ---------------------------------------------------------------------------------------

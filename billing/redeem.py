@@ -101,6 +101,14 @@ def revoke(text: str) -> int:
     return codes.filter(revoked_at=None).update(revoked_at=now)
 
 
+@transaction.atomic
+def withdraw(batch: RedeemBatch) -> int:
+    """Makes every code of this batch worthless; how many were not so before."""
+    now = clock.now()
+    RedeemBatch.objects.filter(pk=batch.pk, revoked_at=None).update(revoked_at=now)
+    return RedeemCode.objects.filter(batch=batch, revoked_at=None).update(revoked_at=now)
+
+
 def batches() -> Sequence[tuple[RedeemBatch, int, int]]:
     """Every batch, the newest first, with how many codes it has and how often they were redeemed."""
     found = []
