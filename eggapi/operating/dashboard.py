@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from eggapi import charts, clock
 from eggapi.operating import flags, hour
@@ -43,8 +44,9 @@ def _webhooks(now: datetime) -> int:
     return Delivery.objects.filter(Q(next_run_at__lte=now) | Q(lease_until__gte=now)).count()
 
 
-def _chart(tasks: hour.Tasks) -> str:
+def _chart(tasks: hour.Tasks) -> SafeString:
     labels = [minute for minute, _ in tasks.by_minute]
     completed, failed, other = zip(*(numbers for _, numbers in tasks.by_minute), strict=True)
     series = {"completed": completed, "failed by us or a provider": failed, "under way, or failed otherwise": other}
-    return charts.columns("Tasks a minute", labels, series)
+    drawn = charts.columns("Tasks a minute", labels, series)
+    return SafeString(drawn.replace('class="chart"', 'class="op-chart"'))  # Unfold draws in whatever is a .chart

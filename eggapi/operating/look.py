@@ -37,7 +37,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": "/home",
     "SITE_ICON": "/static/eggapi/mark.svg",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/eggapi/mark.svg"}],
-    "STYLES": ["/static/eggapi/tokens.css", "/static/eggapi/operating.css"],
+    "STYLES": ["/static/eggapi/operating.css"],
     "ENVIRONMENT": "eggapi.operating.sidebar.environment",
     "DASHBOARD_CALLBACK": "eggapi.operating.dashboard.show",
     "SHOW_HISTORY": False,
