@@ -17,7 +17,7 @@ from eggapi.errors import ValidationFailed
 Role = Membership.Role
 LIVES = {"": "Never", "24h": "In a day", "7d": "In a week", "30d": "In 30 days", "90d": "In 90 days"}
 LIVES |= {"365d": "In a year"}
-PERIODS = {"": "in all", "day": "a day", "week": "a week", "month": "a month"}
+PERIODS = {"": "never", "day": "each day", "week": "each week", "month": "each month"}
 OVERLAPS = {"now": "now", "1h": "in an hour", "24h": "in 24 hours", "7d": "in 7 days"}
 
 
@@ -29,7 +29,14 @@ def dollars(micros: int | None) -> str:
     return text.removesuffix("00") if len(text.partition(".")[2]) == 4 else text
 
 
-class KeyForm(forms.Form):
+class Sheet(forms.Form):
+    """Labels without a colon."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, label_suffix="", **kwargs)
+
+
+class KeyForm(Sheet):
     """A key as people write it, read by the very readers of POST /v1/keys; `new` is what it comes to."""
 
     name = forms.CharField(
@@ -72,9 +79,9 @@ class KeyForm(forms.Form):
         required=False,
         max_length=30,
         widget=forms.TextInput(attrs={"placeholder": "$5.00", "inputmode": "decimal"}),
-        help_text="Dollars it may spend. Empty: all there is.",
+        help_text="Empty: all there is.",
     )
-    budget_period = forms.ChoiceField(label="Budget is", required=False, choices=list(PERIODS.items()))
+    budget_period = forms.ChoiceField(label="Begins anew", required=False, choices=list(PERIODS.items()))
 
     new: NewKey
 
@@ -122,7 +129,7 @@ class ChangedKeyForm(KeyForm):
         super().__init__(*args, initial=initial, **kwargs)
 
 
-class InviteForm(forms.Form):
+class InviteForm(Sheet):
     email = forms.EmailField(label="E-mail address", max_length=254)
     role = forms.ChoiceField(initial=Role.DEVELOPER)
 
@@ -136,7 +143,7 @@ def roles_to_give(by: Member) -> list[tuple[str, str]]:
     return [(role.value, role.value) for role in Role if role != Role.OWNER or by.role == Role.OWNER]
 
 
-class SpendingForm(forms.Form):
+class SpendingForm(Sheet):
     monthly_cap = money.DollarsInput(
         required=False,
         max_length=30,
@@ -165,7 +172,7 @@ class SpendingForm(forms.Form):
         return amount
 
 
-class NamesForm(forms.Form):
+class NamesForm(Sheet):
     name = forms.CharField(label="Account name", max_length=200)
     billing_name = forms.CharField(
         label="Name on statements", required=False, max_length=200, help_text="Your company, as it stands on papers."
@@ -173,7 +180,7 @@ class NamesForm(forms.Form):
     vat_number = forms.CharField(label="VAT number", required=False, max_length=40)
 
 
-class PrivacyForm(forms.Form):
+class PrivacyForm(Sheet):
     retention_days = forms.IntegerField(label="Keep pictures for so many days", required=False, min_value=1)
     zero_retention = forms.BooleanField(label="Do not keep prompts and results", required=False)
 

@@ -17,7 +17,8 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from accounts.models import Account, ApiKey, Export, Membership
+from accounts import auditlog
+from accounts.models import Account, ApiKey, Export, Membership, User
 from billing.models import LedgerEntry, UsageRecord, Wallet
 from eggapi import clock, money
 from eggapi.audit import snapshot
@@ -48,13 +49,15 @@ USAGE = ("task_id", "mode", "key_id", "model", "type", "units", "unit_price", "c
 EVENT = ("id", "mode", "seq", "type", "task_id", "created_at", "payload")
 
 
-def ask(account_id: int) -> Export:
+def ask(account: Account, actor: User) -> Export:
     """Has an export made, unless one is being made or is less than an hour old. Returns it as it now is."""
     now = clock.now()
     with transaction.atomic():
-        old = Export.objects.filter(account_id=account_id, made_at__lt=now - FRESH)
-        old.update(requested_at=now, made_at=None, expires_at=None, lease_until=None)
-        export, _ = Export.objects.get_or_create(account_id=account_id, defaults={"requested_at": now})
+        old = Export.objects.filter(account=account, made_at__lt=now - FRESH)
+        again = old.update(requested_at=now, made_at=None, expires_at=None, lease_until=None)
+        export, is_new = Export.objects.get_or_create(account=account, defaults={"requested_at": now})
+        if again or is_new:
+            auditlog.note("account.export", str(account), actor, account)
         if export.made_at is None:
             transaction.on_commit(partial(ring, "generation.tasks.export"))
     return export

@@ -47,7 +47,7 @@ class AccountExport(AccountView):
 
     @openapi.export_make
     def post(self, request: Request) -> Response:
-        return self._answer(export.ask(self.owned.pk))
+        return self._answer(export.ask(self.owned, self.person))
 
     def _answer(self, made: Export) -> Response:
         body: dict[str, Any] = {"requested_at": clock.iso(made.requested_at)}

@@ -43,6 +43,12 @@ def usd(micros: int | None) -> str:
 
 
 @register.filter
+def number(value: int) -> str:
+    """A whole number as 60,000."""
+    return f"{value:,}"
+
+
+@register.filter
 def ago(at: datetime | None) -> SafeString:
     """A time: UTC in the text and on hover; the page's script turns the text into how long ago it was."""
     if at is None:

@@ -49,7 +49,7 @@ def privacy(request: HttpRequest, member: Member) -> HttpResponse:
 def take_away(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /settings/export: has a ZIP of everything made."""
     require(member, "account")
-    export.ask(member.account.pk)
+    export.ask(member.account, member.user)
     messages.success(request, "Your export is being made. Come back in a minute.")
     return redirect("settings")
 
