@@ -33,7 +33,7 @@ def bought(task: Task, route: Route, *, done: bool = True, cost: int = 5000, sec
         n=1,
         route=route,
         state="done" if done else "failed",
-        outcome="" if done else "down",
+        outcome="" if done else "route_down",
         started_at=task.created_at,
         ended_at=task.created_at + timedelta(seconds=seconds),
     )
