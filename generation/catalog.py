@@ -105,6 +105,7 @@ class _Shelf:
     def __init__(self) -> None:
         self.catalogue: Catalogue | None = None
         self.checked_at = 0.0
+        self.turns_at = float("inf")  # the moment of the next price, on this process's own clock
         self.lock = threading.Lock()
 
 
@@ -119,7 +120,7 @@ def current() -> Catalogue:
     with _shelf.lock:
         version = CatalogueVersion.objects.values_list("number", flat=True).first() or 0
         catalogue = _shelf.catalogue
-        if catalogue is None or catalogue.version != version:
+        if catalogue is None or catalogue.version != version or time.monotonic() >= _shelf.turns_at:
             catalogue = _shelf.catalogue = _read(version)
         _shelf.checked_at = time.monotonic()
         return catalogue  # which another thread may have made the shelf forget by now
@@ -157,6 +158,8 @@ def _read(version: int) -> Catalogue:
         for route in known.select_related("provider").order_by("priority", "id")
     }
     now = clock.now()
+    next_price = Price.objects.filter(since__gt=now).order_by("since").values_list("since", flat=True).first()
+    _shelf.turns_at = time.monotonic() + (next_price - now).total_seconds() if next_price else float("inf")
     models = {}
     for model in ImageModel.objects.filter(enabled=True).order_by("id"):
         prices, price_ids = prices_of(model, now), _price_ids(model, now)

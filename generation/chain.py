@@ -1,18 +1,20 @@
 """Chain: the live routes of each model, made what a file says, and told as one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
-from accounts.models import Mode
+from accounts import auditlog
+from accounts.models import Mode, User
 from eggapi import clock, crypto, money
 from generation import catalog
-from generation.chainfile import BadChain, Chain, PlannedProvider, PlannedRoute, table, toml
+from generation.chainfile import BadChain, Chain, PlannedProvider, PlannedRoute, read_route, table, toml
 from generation.models import ImageModel, Provider, Route
 
 SANDBOX = "sandbox"
+EDITED = "chain.edit"  # as the audit log has it
 AMOUNTS = ("cost", "cost_4k", "cost_per_reference")
 
 
@@ -24,6 +26,14 @@ class Difference:
     warnings: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A route of a chain as it shall be."""
+
+    planned: PlannedRoute
+    enabled: bool
+
+
 @transaction.atomic
 def apply(chain: Chain) -> Difference:
     """Makes the live routes of every model the chain names exactly those it lists. Raises BadChain.
@@ -33,6 +43,7 @@ def apply(chain: Chain) -> Difference:
     """
     catalog.changed()  # first, so that of two who apply at once the second waits and sees what the first did
     models = {name: _model(name) for name in dict.fromkeys(route.model for route in chain.routes)}
+    before = {name: snapshot(model) for name, model in models.items()}
     lines, providers, routes = [], {}, []
     for provider in chain.providers:
         providers[provider.name], line = _put_provider(provider, models.values())
@@ -43,8 +54,70 @@ def apply(chain: Chain) -> Difference:
         routes.append(route)
         lines.append(line)
     lines += _switch_off_others(models.values(), routes)
-    warnings = [loss(route) for route in routes]
+    for name, model in models.items():
+        _note(model, before[name])
+    return _difference(lines, routes)
+
+
+@transaction.atomic
+def save(model: ImageModel, links: Sequence[Link], actor: User | None = None) -> Difference:
+    """Makes routes of a model what the links say, and leaves its others and all providers alone. Raises BadChain."""
+    catalog.changed()
+    before = snapshot(model)
+    providers = {row.name: row for row in Provider.objects.all()}
+    lines, routes = [], []
+    for link in links:
+        if link.planned.provider not in providers:
+            raise BadChain(f"There is no provider {link.planned.provider}.")
+        taken = {other.planned.label for other in links}
+        route, line = _put_route(link.planned, model, providers[link.planned.provider], taken, enabled=link.enabled)
+        routes.append(route)
+        lines.append(line)
+    _refuse_twins(model)
+    _note(model, before, actor)
+    return _difference(lines, routes)
+
+
+def preview(model: ImageModel, links: Sequence[Link]) -> Difference:
+    """What `save` would change. Raises BadChain."""
+    with transaction.atomic():
+        found = save(model, links)
+        transaction.set_rollback(True)
+    return found
+
+
+def snapshot(model: ImageModel) -> list[dict[str, Any]]:
+    """All routes of a model, as [[route]] in a file would have them, with whether each is enabled."""
+    routes = model.routes.select_related("model", "provider").order_by("priority", "pk")
+    return [{**route_values(row), "enabled": row.enabled} for row in routes]
+
+
+def links_of(values: Iterable[dict[str, Any]]) -> list[Link]:
+    """What a snapshot says. Raises BadChain."""
+    links = []
+    for number, each in enumerate(values, 1):
+        entry = {name: value for name, value in each.items() if name != "enabled" and value is not None}
+        links.append(Link(read_route(entry, number), each["enabled"]))
+    return links
+
+
+def _difference(lines: Iterable[str], routes: Iterable[Route]) -> Difference:
+    warnings = [loss(route) for route in routes if route.enabled]
     return Difference([line for line in lines if line], [warning for warning in warnings if warning])
+
+
+def _note(model: ImageModel, before: list[dict[str, Any]], actor: User | None = None) -> None:
+    after = snapshot(model)
+    if after != before:
+        auditlog.note(EDITED, model.name, actor, before=before, after=after)
+
+
+def _refuse_twins(model: ImageModel) -> None:
+    """Customers know routes by their labels alone."""
+    labels = list(model.routes.filter(enabled=True).values_list("label", flat=True))
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadChain(f"Two routes have the label {label}.")
 
 
 def _model(name: str) -> ImageModel:
@@ -86,19 +159,24 @@ def keep_secrets(row: Provider, secrets: Mapping[str, str]) -> list[str]:
     return changes
 
 
-def _put_route(planned: PlannedRoute, model: ImageModel, provider: Provider, taken: Iterable[str]) -> tuple[Route, str]:
+def _put_route(
+    planned: PlannedRoute, model: ImageModel, provider: Provider, taken: Iterable[str], *, enabled: bool = True
+) -> tuple[Route, str]:
     """The row, and a line on what changed about it."""
     way = {"model": model, "provider": provider, "upstream_model": planned.upstream_model}
     row = Route.objects.filter(**way).first() or Route(**way, enabled=False)
     row.model, row.provider, was_live = model, provider, row.enabled
     label = planned.label or row.label or catalog.free_label(model, taken)
-    changes = assign(row, {"label": label, **planned.fields, "enabled": True})
-    if not changes:
+    is_new = row.pk is None
+    changes = assign(row, {"label": label, **planned.fields, "enabled": enabled})
+    if not changes and not is_new:
         return row, ""
     row.save()
-    if was_live:
-        return row, f"~ {planned} ({label}): {', '.join(changes)}"
-    return row, f"+ {planned} ({label}): {money.display(row.cost)} an image, priority {row.priority}"
+    if enabled and not was_live:
+        return row, f"+ {planned} ({label}): {money.display(row.cost)} an image, priority {row.priority}"
+    if is_new:
+        return row, f"~ {planned} ({label}): added, switched off"
+    return row, f"{'-' if was_live and not enabled else '~'} {planned} ({label}): {', '.join(changes)}"
 
 
 def _switch_off_others(models: Iterable[ImageModel], kept: Iterable[Route]) -> list[str]:
@@ -117,7 +195,8 @@ def assign(row: Provider | Route, values: dict[str, Any]) -> list[str]:
         if before != value:
             setattr(row, name, value)
             word = name.replace("_", " ")
-            changes.append("switched on" if name == "enabled" else f"{word} {_shown(name, before, value)}")
+            switched = f"switched {'on' if value else 'off'}"
+            changes.append(switched if name == "enabled" else f"{word} {_shown(name, before, value)}")
     return changes
 
 
@@ -128,16 +207,22 @@ def _shown(name: str, before: Any, after: Any) -> str:
 
 def loss(route: Route) -> str:
     """A warning for a route that costs more than customers pay; empty for one that does not."""
-    entry, prices = catalog.entry_of(route), catalog.prices_of(route.model, clock.now())
-    can = entry.capabilities.resolutions or prices.keys()
+    prices = catalog.prices_of(route.model, clock.now())
     losses = [
-        f"a {resolution} image costs {money.display(cost)} and sells for {money.display(price)}"
-        for resolution, price in prices.items()
-        if resolution in can and resolution in route.conditions.get("resolution", can)
-        if (cost := entry.cost_of(resolution, 0)) > price
+        f"a {resolution} image costs {money.display(cost)} and sells for {money.display(prices[resolution])}"
+        for resolution, cost in costs_of(route, prices).items()
+        if cost > prices[resolution]
     ]
     name = f"{route} {route.upstream_model}"
     return f"Warning: {name} has a negative margin: {', '.join(losses)}." if losses else ""
+
+
+def costs_of(route: Route, resolutions: Iterable[str]) -> dict[str, int]:
+    """What an image costs us there, by those of the resolutions that it serves."""
+    entry = catalog.entry_of(route)
+    can, allowed = entry.capabilities.resolutions, route.conditions.get("resolution")
+    served = [each for each in resolutions if (not can or each in can) and (not allowed or each in allowed)]
+    return {resolution: entry.cost_of(resolution, 0) for resolution in served}
 
 
 def export() -> str:
@@ -163,7 +248,11 @@ def _provider_table(row: Provider) -> str:
 
 
 def _route_table(row: Route) -> str:
-    values = {
+    return table("route", route_values(row))
+
+
+def route_values(row: Route) -> dict[str, Any]:
+    return {
         "model": row.model.name,
         "provider": row.provider.name,
         "upstream_model": row.upstream_model,
@@ -177,4 +266,3 @@ def _route_table(row: Route) -> str:
         "require_margin": row.require_margin or None,
         "when": row.conditions or None,
     }
-    return table("route", values)

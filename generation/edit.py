@@ -4,13 +4,15 @@ Each verb is one transaction, which every process sees within two seconds and th
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from django.db import transaction
 
 from accounts import auditlog
 from accounts.models import User
-from generation import catalog, chain
-from generation.models import ImageModel, Provider
+from eggapi import clock, money
+from generation import breaker, catalog, chain
+from generation.models import Breaker, ImageModel, Price, Provider
 
 EDITABLE = ("base_url", "concurrency", "result_hosts", "low_balance", "enabled")
 
@@ -48,3 +50,32 @@ def put_provider(row: Provider, secrets: Mapping[str, str], actor: User) -> list
         stored.save()
         auditlog.note("provider.edit", stored.name, actor, changes=changes)
     return changes
+
+
+@transaction.atomic
+def describe(model: ImageModel, description: str, enabled: bool, actor: User) -> None:
+    """What customers read of a model, and whether it is on sale."""
+    catalog.changed()
+    if ImageModel.objects.filter(pk=model.pk).exclude(description=description).update(description=description):
+        auditlog.note("model.describe", model.name, actor, description=description)
+    turn(model, enabled, actor)
+
+
+@transaction.atomic
+def add_price(model: ImageModel, resolution: str, amount: int, since: datetime | None, actor: User) -> Price:
+    """What an image costs customers from `since` on, by default from now; `amount` in micro-dollars.
+
+    Prices before stay as they are, and so do tasks that were accepted at them.
+    """
+    price = Price.objects.create(model=model, resolution=resolution, amount=amount, since=since or clock.now())
+    catalog.changed()
+    told = {"amount": money.display(amount), "since": clock.iso(price.since)}
+    auditlog.note("price.add", model.name, actor, None, resolution=resolution, **told)
+    return price
+
+
+@transaction.atomic
+def close_breaker(row: Breaker, actor: User) -> None:
+    """Lets tasks go there again at once."""
+    auditlog.note("breaker.close", str(row)[:200], actor, reason=row.reason)
+    breaker.close(row, row.provider.name)

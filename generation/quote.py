@@ -1,20 +1,15 @@
 """Quote: what a request would cost and which routes it would take, without making anything."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Count
-
 from accounts.caller import Caller
 from billing.models import Wallet
-from eggapi import clock
-from generation import breaker, catalog, route, submit
-from generation.catalog import RouteEntry
-from generation.models import Attempt, Task
+from generation import catalog, route, submit
+from generation.models import Task
 from generation.route import Option, Search, Traffic
 
 
@@ -47,22 +42,12 @@ class Quote:
 def quote(caller: Caller, body: dict[str, Any]) -> Quote:
     """Raises what a submission raises, but for want of money."""
     task = submit.drafted(caller, body)
-    traffic = _traffic(catalog.current().models[task.model].routes)
+    traffic = Traffic.glimpse(catalog.current().models[task.model].routes)
     task.deadline_at = traffic.now + timedelta(seconds=task.deadline_seconds)
     options = route.options(Search(task), traffic)
     wallet = Wallet.objects.get(pk=Wallet.id_of(caller.account_id, caller.mode))
     covered = not wallet.owed and wallet.available >= task.held
     return Quote(task.held, covered, [_choice(option, task) for option in options])
-
-
-def _traffic(routes: Sequence[RouteEntry]) -> Traffic:
-    """How things stand, seen without locking anything: it is a forecast."""
-    limited = {each.provider_id for each in routes if each.concurrency is not None}
-    live: Counter[int] = Counter()
-    if limited:
-        attempts = Attempt.objects.filter(state=Attempt.State.LIVE, route__provider__in=limited)
-        live.update(dict(attempts.values_list("route__provider").annotate(Count("pk"))))
-    return Traffic(clock.now(), breaker.opened(), live)
 
 
 def _choice(option: Option, task: Task) -> Choice:

@@ -77,18 +77,31 @@ class Traffic:
     def read(cls) -> "Traffic":
         """Locks the providers that have a limit, so that no two processes fill the last place."""
         limited = [route.provider_id for route in catalog.current().routes.values() if route.concurrency is not None]
-        live: Counter[int] = Counter()
         if limited:
-            locked = Provider.objects.select_for_update(no_key=True).filter(pk__in=limited).order_by("pk")
-            attempts = Attempt.objects.filter(state=Attempt.State.LIVE, route__provider__in=[row.pk for row in locked])
-            live.update(dict(attempts.values_list("route__provider").annotate(Count("pk"))))
-        return cls(clock.now(), breaker.opened(), live)
+            list(
+                Provider.objects.select_for_update(no_key=True).filter(pk__in=limited).order_by("pk").values_list("pk")
+            )
+        return cls(clock.now(), breaker.opened(), _live(limited))
+
+    @classmethod
+    def glimpse(cls, routes: Sequence[RouteEntry]) -> "Traffic":
+        """On these routes, seen without locking anything: a forecast."""
+        limited = [route.provider_id for route in routes if route.concurrency is not None]
+        return cls(clock.now(), breaker.opened(), _live(limited))
 
     def take(self, task: Task, route: RouteEntry) -> None:
         """Counts a task in, and keeps the others of its batch from being probes too."""
         self.live[route.provider_id] += 1
         if tripped := self.breakers.get(way_of(route)):
             tripped.is_probed, tripped.probe_until = True, task.deadline_at
+
+
+def _live(provider_ids: Sequence[int]) -> Counter[int]:
+    """How many attempts are under way, by provider."""
+    if not provider_ids:
+        return Counter()
+    attempts = Attempt.objects.filter(state=Attempt.State.LIVE, route__provider__in=provider_ids)
+    return Counter(dict(attempts.values_list("route__provider").annotate(Count("pk"))))
 
 
 def options(search: Search, traffic: Traffic) -> list[Option]:

@@ -1,5 +1,5 @@
 """The operators' pages of what is sold, where it is bought, and what became of tasks."""
 
-from generation.admin import providers, routes, switches, work
+from generation.admin import models, providers, routes, switches, work
 
-__all__ = ["providers", "routes", "switches", "work"]
+__all__ = ["models", "providers", "routes", "switches", "work"]

@@ -145,7 +145,15 @@ class ProviderAdmin(OwnPages, ModelAdmin):
         may = request.user.has_perm("generation.change_provider")
         title = f"Test {provider}"
         return self.show(
-            request, "probe.html", title, provider=provider, routes=routes, probe=_last(pk), may=may, cap=probe.SECONDS
+            request,
+            "probe.html",
+            title,
+            object=provider,
+            provider=provider,
+            routes=routes,
+            probe=_last(pk),
+            may=may,
+            cap=probe.SECONDS,
         )
 
     def test_result(self, request: HttpRequest, pk: int) -> HttpResponse:

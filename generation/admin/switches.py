@@ -37,6 +37,7 @@ class SwitchAdmin(ReadOnly, OwnPages, ModelAdmin):
             request,
             "switches.html",
             "Switches",
+            opts=None,  # whose plural is no word
             submits=Switch.objects.filter(pk=drain.SUBMITS).first(),
             left=drain.left(),
             models=ImageModel.objects.order_by("pk"),

@@ -1,24 +1,20 @@
 """manage.py routes apply | export | enable | explain"""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from accounts.caller import Caller
 from accounts.models import Mode
 from eggapi import money
-from eggapi.clock import iso
 from eggapi.command import OperatorCommand
 from eggapi.errors import ValidationFailed
-from generation import breaker, catalog, chain, chainfile, fields, route, submit
-from generation.catalog import RouteEntry
+from generation import breaker, catalog, chain, chainfile, verdict
 from generation.chainfile import BadChain
 from generation.fields import STRATEGIES
-from generation.models import Provider, Task
-from generation.route import Option, Search, Traffic
+from generation.models import Provider
+from generation.verdict import Verdict
 
 
 class Command(OperatorCommand):
@@ -86,30 +82,18 @@ def enable(options: dict[str, Any]) -> str:
     return f"{provider.name} is on. Its routes: {routes}. Breakers closed: {len(breakers)}."
 
 
-@transaction.atomic
 def explain(options: dict[str, Any]) -> str:
     """The routes in the order they would be taken now. Nothing is written."""
     names = ("model", "aspect_ratio", "resolution", "num_outputs", "strategy", "deadline_seconds")
-    body = {name: options[name] for name in names} | {"prompt": "an egg"}
-    body["image_urls"] = ["https://example.com/picture.png"] * options["references"]
+    body = {name: options[name] for name in names}
     try:
-        task = submit.draft(Caller(account_id=0, mode=Mode(options["mode"])), fields.read(body))
+        verdicts = verdict.explain(Mode(options["mode"]), body, options["references"])
     except ValidationFailed as refusal:
         raise CommandError("; ".join(f"{name}: {fault}" for name, fault in refusal.fields.items())) from None
-    traffic = Traffic.read()
-    task.deadline_at = traffic.now + timedelta(seconds=task.deadline_seconds)
-    found = route.options(Search(task), traffic)
-    free = [option.route for option in found if not option.obstacle]
-    lines = [_line(option, free, task) for option in found]
-    return "\n".join(lines) or f"{task.model} has no {task.mode} route."
+    return "\n".join(map(_line, verdicts)) or f"{options['model']} has no {options['mode']} route."
 
 
-def _line(option: Option, free: list[RouteEntry], task: Task) -> str:
-    way = option.route
-    cost = money.display(way.cost_of(task.resolution, len(task.image_urls)))
-    if not option.obstacle:
-        verdict = "is taken" if way is free[0] else "is the next if that brings no image"
-    else:
-        again = f", until {iso(option.until)}" if option.until else ""
-        verdict = f"is not taken: {option.obstacle}{again}"
-    return f"{way.provider} {way.upstream_model}, priority {way.priority}, {cost} an image: {verdict}"
+def _line(found: Verdict) -> str:
+    way = found.route
+    words = f"{way.provider} {way.upstream_model}, priority {way.priority}, {money.display(found.cost)} an image"
+    return f"{words}: {found.words}"
