@@ -22,7 +22,9 @@ class Rect:
     tip: str
 
 
-def columns(title: str, labels: Sequence[str], series: Mapping[str, Sequence[int]], show: Show = str) -> SafeString:
+def columns(
+    title: str, labels: Sequence[str], series: Mapping[str, Sequence[int]], show: Show = str, height: int = HEIGHT
+) -> SafeString:
     """Stacked columns: one per label, one colour per series.
 
     `series` maps a name to as many values as there are labels; `show` writes a value for people.
@@ -30,25 +32,25 @@ def columns(title: str, labels: Sequence[str], series: Mapping[str, Sequence[int
     """
     sums = [sum(values) for values in zip(*series.values(), strict=True)] or [0] * len(labels)
     top = _round_up(max(sums, default=0))
-    room, step = HEIGHT - FOOT - 8, (WIDTH - LEFT) / max(len(labels), 1)
+    room, step = height - FOOT - 8, (WIDTH - LEFT) / max(len(labels), 1)
     rects: list[Rect] = []
     for i, label in enumerate(labels):
-        base = float(HEIGHT - FOOT)
+        base = float(height - FOOT)
         for colour, (name, values) in enumerate(series.items(), 1):
-            height = room * values[i] / top
-            base -= height
-            if height:
+            tall = room * values[i] / top
+            base -= tall
+            if tall:
                 x = LEFT + i * step + step * 0.12
                 tip = f"{label}, {name}: {show(values[i])}"
-                rects.append(Rect(_r(x), _r(base), _r(step * 0.76), _r(height), min(colour, COLOURS), tip))
+                rects.append(Rect(_r(x), _r(base), _r(step * 0.76), _r(tall), min(colour, COLOURS), tip))
     every = max(1, len(labels) // 8)
     context: dict[str, Any] = {
         "title": title,
         "width": WIDTH,
-        "height": HEIGHT,
+        "height": height,
         "left": LEFT,
         "rects": rects,
-        "lines": [(_r(HEIGHT - FOOT - room * part), show(int(top * part))) for part in (0, 0.5, 1)],
+        "lines": [(_r(height - FOOT - room * part), show(int(top * part))) for part in (0, 0.5, 1)],
         "marks": [(_r(LEFT + (i + 0.5) * step), label) for i, label in enumerate(labels) if i % every == 0],
         "legend": [(name, min(n, COLOURS)) for n, name in enumerate(series, 1)] if len(series) > 1 else [],
         "names": list(series),

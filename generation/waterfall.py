@@ -121,11 +121,10 @@ def _steps(story: Story) -> Iterator[Step]:
 def _tries(attempts: Sequence[Attempt]) -> Iterator[Step]:
     for attempt in attempts:
         outcome = receipt.outcome_of(attempt)
-        parts = [OUTCOMES[outcome], _asked(list(attempt.purchases.all()))]
-        if attempt is not attempts[-1]:
-            parts.insert(1, "fell back to the next route")
+        why = OUTCOMES[outcome] if attempt is attempts[-1] else f"fell back because {OUTCOMES[outcome]}"
         look = {receipt.RUNNING: "info", receipt.DELIVERED: "good", receipt.STOPPED: "idle"}.get(outcome, "bad")
-        yield Step(attempt.route.label, look, "; ".join(filter(None, parts)), attempt.started_at, attempt.ended_at)
+        note = f"{why}; {_asked(list(attempt.purchases.all()))}"
+        yield Step(attempt.route.label, look, note, attempt.started_at, attempt.ended_at)
 
 
 def _asked(purchases: Sequence[Purchase]) -> str:

@@ -18,7 +18,7 @@ from generation.models import Price
 # What the sandbox drew for static/eggapi/pictures/MODEL-N.webp, each 640 x 360.
 GALLERY = {
     "nanobanana": (
-        "snowy mountains under a full moon",
+        "mountains at night under a full moon",
         "a red lighthouse above a stormy sea",
         "a cup of coffee on a table, minimal",
         "a city street in neon rain",

@@ -21,6 +21,7 @@ from generation.selection import NO_KEY, Selection
 
 MOST_LINES = 10_000
 PIECE = 1000
+CHART_HEIGHT = 96
 DASHBOARD = "Dashboard"
 COLUMNS = (
     *("id", "status", "model", "type", "prompt", "images", "cost_usd", "duration_ms"),
@@ -118,7 +119,7 @@ def _chart(chosen: Selection, member: Member) -> SafeString:
         "under way": [sum(counted[day, status] for status in UNFINISHED) for day in days],
     }
     labels = [f"{day:%b} {day.day}" for day in days]
-    return charts.columns("Tasks per day (UTC)", labels, series, show=lambda number: f"{number:,}")
+    return charts.columns("Tasks per day (UTC)", labels, series, show=lambda number: f"{number:,}", height=CHART_HEIGHT)
 
 
 # -- CSV -------------------------------------------------------------------------------------------
