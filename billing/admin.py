@@ -42,8 +42,11 @@ def dollars(field: str) -> Callable[[Any], str]:
 def _linked(entries: Sequence[LedgerEntry], query: str, words: str) -> SafeString:
     """A line for each, and a link to the list of all."""
     page = reverse("admin:billing_ledgerentry_changelist")
-    rows = ((f"{page}{e.pk}/change/", e.created_at, e.kind, money.display(e.amount), e.reason) for e in entries)
-    lines = format_html_join("", '<li><a class="op-link" href="{}">{:%Y-%m-%d %H:%M:%S}</a> {} {} {}</li>', rows)
+    rows = (
+        (f"{page}{e.pk}/change/", f"{e.created_at:%Y-%m-%d %H:%M:%S}", e.kind, money.display(e.amount), e.reason)
+        for e in entries
+    )
+    lines = format_html_join("", '<li><a class="op-link" href="{}">{}</a> {} {} {}</li>', rows)
     return format_html('<ul>{}</ul><a class="op-link" href="{}">{}</a>', lines, page + query, words)
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from accounts import auditlog, keyring, keys
 from accounts.fields import NewKey
-from accounts.models import Account, ApiKey, AuditEntry, Mode, User
+from accounts.models import Account, ApiKey, AuditEntry, Invitation, Mode, User
 from accounts.opening import account_of
+from eggapi.models import Letter
 
 pytestmark = pytest.mark.django_db
 
@@ -138,3 +140,55 @@ def test_a_new_person_gets_an_account(operator: Client) -> None:
     bob = User.objects.get(email="bob@example.com")
     assert not bob.has_usable_password()
     assert bob.accounts.get().wallets.count() == 2
+
+
+class TestSuspension:
+    def test_it_takes_a_reason(self, operator: Client, key: tuple[ApiKey, str]) -> None:
+        path = reverse("admin:accounts_account_shut_out", args=[key[0].account_id])
+        assert operator.post(path, {"_form_submitted": "True", "reason": " "}).status_code == 200
+        assert not AuditEntry.objects.exists()
+        answer = operator.post(path, {"_form_submitted": "True", "reason": "chargeback"})
+        assert answer.headers["HX-Redirect"] == f"/admin/accounts/account/{key[0].account_id}/change/"
+        assert Account.objects.get().suspended_at
+        noted = AuditEntry.objects.get()
+        assert (noted.action, noted.detail) == ("account.suspend", {"reason": "chargeback"})
+
+
+class TestAuditLog:
+    def test_it_is_exported(self, operator: Client) -> None:
+        account = account_of("alice@example.com")
+        auditlog.note("key.make", '=HYPERLINK("x")', User.objects.get(email="alice@example.com"), account, until="now")
+        body = {"action": "export", "_selected_action": AuditEntry.objects.get().pk}
+        answer = operator.post("/admin/accounts/auditentry/", body)
+        lines = b"".join(answer).decode().splitlines()
+        assert lines[0] == "at,by,account,action,target,detail"
+        assert lines[1].split(",", 1)[1] == (
+            'alice@example.com,alice@example.com,key.make,"\'=HYPERLINK(""x"")",until: now'
+        )
+
+    def test_what_customers_wrote_is_text(self, operator: Client) -> None:
+        auditlog.note("key.make", "<script>alert(1)</script>", None, None, name="<script>alert(2)</script>")
+        for page in ("", f"{AuditEntry.objects.get().pk}/change/"):
+            text = operator.get(f"/admin/accounts/auditentry/{page}").content.decode()
+            assert "&lt;script&gt;alert(2)" in text
+            assert "<script>alert(" not in text
+
+
+class TestInvitations:
+    def invite(self, client: Client, email: str) -> int:
+        path = reverse("admin:accounts_invitation_invite")
+        return client.post(path, {"_form_submitted": "True", "email": email}).status_code
+
+    def test_it_works(self, operator: Client, admin_user: User) -> None:
+        assert self.invite(operator, "Bob@example.com") == 200
+        one = Invitation.objects.get()
+        assert (one.email, one.account, one.invited_by) == ("bob@example.com", None, admin_user)
+        assert Letter.objects.get().to == "bob@example.com"
+        assert act(operator, "invitation", "revoke", one.pk) == 302
+        assert not Invitation.objects.exists()
+
+    @pytest.mark.parametrize("email", ["", "nobody", "alice@example.com"])
+    def test_it_rejects_who_cannot_be_invited(self, operator: Client, email: str) -> None:
+        account_of("alice@example.com")
+        assert self.invite(operator, email) == 200
+        assert not Invitation.objects.exists()

@@ -1,5 +1,7 @@
 """What operators see of money, and that they cannot change it."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
@@ -10,7 +12,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from accounts.models import Account, AuditEntry, User
-from billing import redeem
+from billing import ledger, redeem
 from billing.audit import audit
 from billing.models import DailyUsage, Hold, LedgerEntry, RedeemBatch, TopUp, UsageRecord, Wallet
 from eggapi import clock
@@ -167,6 +169,60 @@ class TestMoving:
         ):
             assert client.post(path, {"amount": "5", "reason": "x", "_form_submitted": "True"}).status_code == 403
         assert balances([account]) == [(7 * PRICE, 2 * PRICE)]
+
+
+class TestCodes:
+    """Redeem codes are made in the admin, shown once, and revoked."""
+
+    def make(self, client: Client, **fields: str) -> Any:
+        form = {"name": "autumn", "amount": "5", "count": "3", "uses": "2", "days": "30"} | fields
+        return client.post(reverse("admin:billing_redeembatch_make"), form)
+
+    def test_it_works(self, admin_client: Client, admin_user: User, account: Account) -> None:
+        assert admin_client.get(reverse("admin:billing_redeembatch_make")).status_code == 200
+        answer = self.make(admin_client)
+        heading, *codes = answer.content.decode().splitlines()
+        assert (answer["Content-Type"], heading, len(codes)) == ("text/csv", "code", 3)
+        assert "no-store" in answer["Cache-Control"]
+        batch = RedeemBatch.objects.get(name="autumn")
+        assert batch.expires_at
+        assert (batch.amount, batch.uses, (batch.expires_at - batch.created_at).days) == (5_000_000, 2, 30)
+        assert redeem.redeem(account, codes[0]).amount == 5_000_000
+        noted = AuditEntry.objects.earliest("pk")
+        assert (noted.action, noted.actor, noted.detail["codes"]) == ("redeem.make", admin_user, 3)
+
+    def test_a_batch_is_revoked_and_others_are_not(self, admin_client: Client, account: Account) -> None:
+        _, *codes = self.make(admin_client).content.decode().splitlines()
+        chosen = {"action": "revoke", "_selected_action": RedeemBatch.objects.get(name="autumn").pk}
+        admin_client.post(reverse("admin:billing_redeembatch_changelist"), chosen)
+        with pytest.raises(redeem.Refused, match="withdrawn"):
+            redeem.redeem(account, codes[0])
+        assert RedeemBatch.objects.get(name="spring").revoked_at is None
+
+    @pytest.mark.parametrize(
+        "wrong", [{"amount": "0"}, {"amount": "10001"}, {"amount": "much"}, {"count": "0"}, {"uses": ""}, {"days": "0"}]
+    )
+    def test_it_rejects_what_is_wrong(self, admin_client: Client, account: Account, wrong: dict[str, str]) -> None:
+        answer = self.make(admin_client, **wrong)
+        assert answer["Content-Type"].startswith("text/html")
+        assert list(RedeemBatch.objects.values_list("name", flat=True)) == ["spring"]
+
+
+def test_entries_show_what_made_up_for_them(admin_client: Client, account: Account) -> None:
+    entry = LedgerEntry.objects.get(kind="capture")
+    ledger.refund(entry.task_id, 20_000, reason="<script>alert(1)</script>")
+    for page in (
+        reverse("admin:billing_ledgerentry_change", args=[entry.pk]),
+        reverse("admin:billing_wallet_change", args=[entry.wallet_id]),
+    ):
+        text = admin_client.get(page).content.decode()
+        assert "refund $0.0200 &lt;script&gt;alert(1)&lt;/script&gt;" in text
+        assert "<script>alert(" not in text
+
+
+def test_accounts_show_their_balances(admin_client: Client, account: Account) -> None:
+    page = admin_client.get(reverse("admin:accounts_account_changelist")).content.decode()
+    assert [text for text in ("$0.0500", "$100.0000") if text not in page] == []
 
 
 def test_it_requires_an_operator(client: Client, account: Account) -> None:

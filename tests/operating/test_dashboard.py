@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -78,7 +79,7 @@ def test_every_flag_leads_somewhere(
     )
     switches.pause("submits", "upgrade", "ops@example.com")
     losing = audit.RouteMargin("nanobanana via kie", "kie", 5, 10, 0)
-    audit.cache.set(audit.KEPT, audit.Found(now, 1.0, [], "", [losing]))
+    cache.set(audit.KEPT, audit.Found(now, 1.0, [], "", [losing]))
     event = Event.objects.create(
         id="msg_1", account=customer.account, mode="live", type="task.completed", created_at=now
     )

@@ -22,7 +22,7 @@ def text_of(node: ast.expr, module: ast.Module) -> list[str]:
         case ast.Constant(value=str(value)):
             return [value]
         case ast.JoinedStr():
-            return ["".join(part.value if isinstance(part, ast.Constant) else "?" for part in node.values)]
+            return ["".join(str(part.value) if isinstance(part, ast.Constant) else "?" for part in node.values)]
         case ast.Subscript():
             return text_of(node.value, module)
         case ast.Name():
