@@ -15,6 +15,7 @@ from accounts.models import Mode
 from billing import mix, passbook, redeem, spending, statement, topup
 from billing.api import REDEMPTIONS, REDEMPTIONS_PER_ADDRESS, TOPUPS
 from billing.forms import LedgerFilter, RedeemForm, TopUpForm, WarningForm
+from billing.ledger import PLAY_MONEY
 from billing.models import LedgerEntry, TopUp, Wallet
 from billing.refill import refill
 from eggapi import clock, money, pagination
@@ -43,7 +44,7 @@ def balance(request: HttpRequest, member: Member) -> HttpResponse:
 def redeem_code(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /billing/redeem"""
     require(member, "money")
-    form = RedeemForm(request.POST)
+    form = RedeemForm(request.POST, label_suffix="")
     if form.is_valid():
         try:
             limits.count_page(member.account.pk, REDEMPTIONS)
@@ -64,7 +65,7 @@ def redeem_code(request: HttpRequest, member: Member) -> HttpResponse:
 def top_up(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /billing/topup: leads to Stripe's page, where the order is paid."""
     require(member, "money")
-    form = TopUpForm(request.POST)
+    form = TopUpForm(request.POST, label_suffix="")
     if form.is_valid():
         back_to = f"{base_url(request)}{reverse('billing')}"
         try:
@@ -94,7 +95,7 @@ def refill_wallet(request: HttpRequest, member: Member) -> HttpResponse:
 def set_warning(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /billing/warning: below which live balance the owners get a mail."""
     require(member, "money")
-    form = WarningForm(request.POST)
+    form = WarningForm(request.POST, label_suffix="")
     if not form.is_valid():
         return _page(request, member, warning_form=form)
     amount = form.cleaned_data["amount"]
@@ -118,8 +119,8 @@ def _page(request: HttpRequest, member: Member, **forms: Any) -> HttpResponse:
         "lines": passbook.lines(leaf.rows),
         "kinds": statement.WORDS,
         "takes_cards": topup.is_on(),
-        "redeem_form": RedeemForm(),
-        "topup_form": TopUpForm(),
+        "redeem_form": RedeemForm(label_suffix=""),
+        "topup_form": TopUpForm(label_suffix=""),
         "warning_form": WarningForm(initial={"amount": "" if low is None else money.bare(low).removesuffix("0000")}),
         "curl": f'curl {base_url(request)}/v1/balance -H "Authorization: Bearer $EGGAPI_KEY"',
         "recent_months": months[:RECENT_MONTHS],
@@ -141,6 +142,7 @@ def _balance(request: HttpRequest, member: Member) -> dict[str, Any]:
         "paid": newest.amount if newest and newest.state == TopUp.State.PAID else None,
         "is_waiting": told == "done" and newest is not None and newest.state == TopUp.State.OPEN,
         "is_live": member.mode == Mode.LIVE,
+        "is_full": wallet.available >= PLAY_MONEY,
     }
 
 
