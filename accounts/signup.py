@@ -7,8 +7,10 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -35,9 +37,10 @@ class AccountAdapter(DefaultAccountAdapter):
         user.terms_version, user.terms_at = legal.version(), clock.now()
         with transaction.atomic():
             saved: User = super().save_user(request, user, form, commit)
-            joined = self.invitation if self.invitation and invitations.accept(self.invitation, saved) else None
-            if joined and joined.account_id:
-                request.session["account"] = joined.account_id
+            if self.invitation and not invitations.accept(self.invitation, saved):
+                raise PermissionDenied("This invitation was used, or taken back.")
+            if self.invitation and self.invitation.account_id:
+                request.session["account"] = self.invitation.account_id
             else:
                 opening.open_for(saved)
             return saved
@@ -61,10 +64,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Always an address: it is written into columns that take nothing else."""
-        try:
-            return str(ip_address(ratelimit.client_ip(request)))
-        except ValueError:
-            return NOWHERE
+        return _address(ratelimit.client_ip(request))
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
@@ -73,7 +73,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         with transaction.atomic():
             user: User = super().save_user(request, sociallogin, form)
             if is_verified(user):
-                opening.verified(user, ratelimit.client_network(request))
+                opening.verified(user, _address(ratelimit.client_network(request)))
             return user
 
 
@@ -83,6 +83,10 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         "unverified_email": "Confirm your e-mail address first: the link is in your mail.",
         "incorrect_code": "This code is not right. Codes change every half minute, and work once.",
     }
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        number = Authenticator.objects.filter(user=user, type=type).count()
+        return f"Passkey {number + 1}" if number else "Passkey"
 
     def encrypt(self, text: str) -> str:
         return crypto.encrypt(text)
@@ -103,4 +107,11 @@ def is_waited_for(user: User) -> bool:
 
 def on_email_confirmed(sender: Any, request: HttpRequest, email_address: EmailAddress, **_: Any) -> None:
     """allauth's only word on an address that was confirmed, by its link or by choosing a new password."""
-    opening.verified(email_address.user, ratelimit.client_network(request))
+    opening.verified(email_address.user, _address(ratelimit.client_network(request)))
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return NOWHERE

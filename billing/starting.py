@@ -5,6 +5,7 @@ import logging
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.models import Membership, Mode, User
 from billing import ledger
@@ -16,7 +17,7 @@ log = logging.getLogger("eggapi.billing")
 
 @transaction.atomic
 def give(user: User, network: str) -> bool:
-    """Credits the person's own account, unless their address or enough of their network had it before.
+    """Credits the person's own account, unless it, their address or enough of their network had it before.
 
     `network` is the IP address to count by. False if nothing was given.
     """
@@ -27,15 +28,15 @@ def give(user: User, network: str) -> bool:
         return False
     # One at a time, or two would count each other out: what is counted here has no row that could be locked.
     ContentType.objects.select_for_update().get(app_label="billing", model="startingcredit")
+    account, given = membership.account, StartingCredit.objects
     address, now = crypto.digest(plain(user.email)), clock.now()
-    if StartingCredit.objects.filter(address=address).exists():
+    if given.filter(Q(address=address) | Q(account=account)).exists():
         return False
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if StartingCredit.objects.filter(ip=network, at__gte=midnight).count() >= settings.EGGAPI_SIGNUP_CREDITS_PER_IP:
-        log.warning("no starting credit: enough for this network today", extra={"account": membership.account_id})
+    if given.filter(ip=network, at__gte=midnight).count() >= settings.EGGAPI_SIGNUP_CREDITS_PER_IP:
+        log.warning("no starting credit: enough for this network today", extra={"account": account.pk})
         return False
-    account = membership.account
-    StartingCredit.objects.create(address=address, ip=network, account=account, amount=amount, at=now)
+    given.create(address=address, ip=network, account=account, amount=amount, at=now)
     ledger.credit(account, Mode.LIVE, amount, reason="starting credit", counterpart=LedgerEntry.Counterpart.PROMO)
     return True
 
