@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from eggapi import ratelimit
-from tests.servers import Server, start_postgres, start_redis
+from tests.servers import Server, start_postgres, start_redis, stop_site
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -111,6 +111,7 @@ def pytest_unconfigure() -> None:
     if PROCESS == "main":
         for server in SERVERS:
             server.stop()
+        stop_site(Path(os.environ["EGGAPI_TEST_FOLDER"]))
         shutil.rmtree(os.environ["EGGAPI_TEST_FOLDER"], ignore_errors=True)
 
 

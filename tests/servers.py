@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,11 @@ def _connect(url: str) -> None:
 def _ping(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         client.ping()
+
+
+def stop_site(folder: Path) -> None:
+    """Ends the installation of the browser tests, which some process of the run may have started."""
+    pid = folder / "site.pid"
+    if pid.exists():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
