@@ -27,7 +27,7 @@ def give(user: User, network: str) -> bool:
     if membership is None:
         return False
     # One at a time, or two would count each other out: what is counted here has no row that could be locked.
-    ContentType.objects.select_for_update().get(app_label="billing", model="startingcredit")
+    ContentType.objects.select_for_update(no_key=True).get(app_label="billing", model="startingcredit")
     account, given = membership.account, StartingCredit.objects
     address, now = crypto.digest(plain(user.email)), clock.now()
     if given.filter(Q(address=address) | Q(account=account)).exists():
