@@ -33,7 +33,7 @@ class Sheet(forms.Form):
     """Labels without a colon."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
 
 class KeyForm(Sheet):
@@ -146,16 +146,14 @@ def roles_to_give(by: Member) -> list[tuple[str, str]]:
 class SpendingForm(Sheet):
     monthly_cap = money.DollarsInput(
         required=False,
-        max_length=30,
-        widget=forms.TextInput(attrs={"placeholder": "no cap", "inputmode": "decimal"}),
+        widget=forms.TextInput(attrs={"placeholder": "no cap", "inputmode": "decimal", "maxlength": 30}),
         help_text="What live tasks may cost in a calendar month (UTC). Beyond it new tasks are refused. Owners get"
         " a mail at 50, 80 and 100 %. Empty: no cap.",
     )
     low_balance = money.DollarsInput(
         label="Low balance",
         required=False,
-        max_length=30,
-        widget=forms.TextInput(attrs={"placeholder": "no mail", "inputmode": "decimal"}),
+        widget=forms.TextInput(attrs={"placeholder": "no mail", "inputmode": "decimal", "maxlength": 30}),
         help_text="Owners get a mail when less than this is left in the live wallet. Empty: no mail.",
     )
 

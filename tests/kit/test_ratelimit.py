@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from pytest_django import Settings
 
 from eggapi import ratelimit
-from eggapi.ratelimit import Limit, take
+from eggapi.ratelimit import Limit, look, take
 from tests.servers import free_port
 
 
@@ -71,10 +71,42 @@ class TestTake:
         assert take("eager", limit).allowed
 
 
+@pytest.mark.usefixtures("counted")
+class TestLook:
+    def test_it_works(self) -> None:
+        slow, fast = Limit(rate=3, per_seconds=3600), Limit(rate=10, per_seconds=3600, burst=2)
+        before = [take("slow", slow) for _ in range(3)][-1]
+        take("fast", fast)
+        looked = look([("slow", slow), ("fast", fast), ("fresh", fast)])
+        assert [verdict.remaining for verdict in looked] == [0, 1, 2]
+        assert [verdict.allowed for verdict in looked] == [False, True, True]
+        assert looked[0].reset in (before.reset, before.reset - 1)
+        assert [verdict.retry_after for verdict in looked][1:] == [0, 0]
+
+    def test_it_counts_nothing(self) -> None:
+        limit = Limit(rate=1, per_seconds=3600)
+        assert [look([("unseen", limit)])[0].remaining for _ in range(3)] == [1, 1, 1]
+        assert take("unseen", limit).allowed
+
+    def test_it_looks_at_nothing(self) -> None:
+        assert look([]) == []
+
+    def test_a_limit_that_was_lowered_is_full(self) -> None:
+        for _ in range(5):
+            take("lowered", Limit(rate=5, per_seconds=3600))
+        (verdict,) = look([("lowered", Limit(rate=5, per_seconds=3600, burst=1))])
+        assert (verdict.allowed, verdict.remaining) == (False, 0)
+
+
 class TestWithoutRedis:
     @pytest.fixture(autouse=True)
     def _redis_is_away(self, settings: Settings) -> None:
         settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+
+    def test_looking_needs_none(self) -> None:
+        limit = Limit(1, 60)
+        take("unseen", limit)
+        assert [verdict.remaining for verdict in look([("unseen", limit)])] == [0]
 
     def test_an_open_limit_lets_everything_pass(self) -> None:
         limit = Limit(1, 60, fails_open=True)
