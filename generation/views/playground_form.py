@@ -89,7 +89,7 @@ class PlaygroundForm(forms.Form):
     def blame(self, faults: dict[str, str], message: str) -> None:
         """Puts what was said of a request to the fields it was said of."""
         for name, fault in faults.items():
-            self.add_error(name if name in self.fields else None, fault[:1].upper() + fault[1:] + ".")
+            self.add_error(name if name in self.fields else None, fault[:1].upper() + fault[1:].rstrip(".") + ".")
         if not faults:
             self.add_error(None, message)
 
