@@ -62,8 +62,12 @@ def site(browser: Browser) -> Site:
     return Site(found["url"], Path(found["home"]), cast(StorageState, found["operator"]))
 
 
+_started: list[Installation] = []  # held, as its end is not for whoever started it
+
+
 def _start(folder: Path, browser: Browser) -> dict[str, Any]:
     egg = Installation(folder / "site").start()
+    _started.append(egg)
     assert egg.process
     (folder / "site.pid").write_text(str(egg.process.pid))
     filled = egg.manage("demo", "--tasks", "300")
