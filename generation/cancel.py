@@ -24,9 +24,9 @@ TELLING_SECONDS = 20.0
 
 
 @transaction.atomic
-def cancel(task: Task) -> bool:
+def cancel(task: Task, error: str = ERROR) -> bool:
     """Ends a task as failed and gives its money back; False, and nothing changes, where it has ended already."""
-    (won,) = settle.settle([Ending(task, ENDED, ERROR, fenced=False)])
+    (won,) = settle.settle([Ending(task, ENDED, error, fenced=False)])
     if won:
         transaction.on_commit(partial(ring, "generation.tasks.withdraw", task_id=task.id))
     return won
