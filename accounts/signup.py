@@ -15,7 +15,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from accounts import invitations, legal, notices, opening
+from accounts import firstkey, invitations, legal, notices, opening
 from accounts.models import Invitation, User
 from eggapi import clock, crypto, mail, ratelimit
 
@@ -33,7 +33,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return settings.EGGAPI_SIGNUP == "open" or (settings.EGGAPI_SIGNUP == "invite" and bool(self.invitation))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
-        """The person, and an account: their own, or the one that invited them."""
+        """The person, and an account: their own with a key to begin with, or the one that invited them."""
         user.terms_version, user.terms_at = legal.version(), clock.now()
         with transaction.atomic():
             saved: User = super().save_user(request, user, form, commit)
@@ -42,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):
             if self.invitation and self.invitation.account_id:
                 request.session["account"] = self.invitation.account_id
             else:
-                opening.open_for(saved)
+                firstkey.make(request.session, opening.open_for(saved), saved)
             return saved
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
