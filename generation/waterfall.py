@@ -13,7 +13,8 @@ from webhooks.models import Delivery, DeliveryAttempt
 WHOLE = 1000
 LEAST = 6  # so that a moment can be seen
 LATE = 3  # times the task's own time: what comes after that is told, and not drawn to scale
-SOON = timedelta(milliseconds=200)
+SHORTEST = timedelta(milliseconds=200)
+AT_ONCE = timedelta(seconds=10)
 OUTCOMES = {
     receipt.RUNNING: "under way",
     receipt.DELIVERED: "delivered",
@@ -83,7 +84,7 @@ def bars(story: Story, now: datetime) -> list[Bar]:
     begin, steps = story.task.created_at, list(_steps(story))
     own = (story.task.completed_at or now) - begin
     ends = [step.until or now for step in steps]
-    scale = max([own, SOON, *(end - begin for end in ends if end - begin <= own * LATE)])
+    scale = max([own, SHORTEST, *(end - begin for end in ends if end - begin <= own * LATE)])
     return [_bar(step, begin, scale, now) for step in steps]
 
 
@@ -147,4 +148,4 @@ def _count(number: int, word: str) -> str:
 def is_moving(story: Story, now: datetime) -> bool:
     """Whether it will look different in a moment: while unfinished, and while a webhook is about to be sent."""
     due = story.delivery.next_run_at if story.delivery else None
-    return story.task.status in UNFINISHED or bool(due and due - now < timedelta(seconds=10))
+    return story.task.status in UNFINISHED or bool(due and abs(due - now) < AT_ONCE)

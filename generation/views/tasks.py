@@ -59,7 +59,7 @@ def tasks(request: HttpRequest, member: Member) -> HttpResponse:
     found = chosen.of(member.caller)
     leaf = pagination.turn(found.defer("negative_prompt", "image_urls", "metadata"), request.GET)
     lines = _lines(leaf.rows, keys)
-    context = {"lines": lines, "page": leaf, "chosen": chosen, "is_live": any(line.is_unfinished for line in lines)}
+    context = {"listed": lines, "page": leaf, "chosen": chosen, "is_live": any(line.is_unfinished for line in lines)}
     if request.htmx:  # type: ignore[attr-defined]  # set by its middleware
         return render(request, "generation/_task_rows.html", context)
     has_any = bool(lines) or leaf.has_previous or not chosen.is_everything

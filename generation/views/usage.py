@@ -60,7 +60,7 @@ def usage(request: HttpRequest, member: Member) -> HttpResponse:
             name: change(getattr(total, name), getattr(before.total, name)) for name in ("requests", "units", "cost")
         },
         "each": total.cost // total.units if total.units else None,
-        "lines": _lines(now, before, group, period, names),
+        "listed": _lines(now, before, group, period, names),
         "chart": _chart(now, group, period, names) if total.requests else "",
         "same_by_api": f'curl {base_url(request)}/v1/usage/summary -H "Authorization: Bearer $EGGAPI_KEY"',
     }
