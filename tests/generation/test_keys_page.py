@@ -176,7 +176,7 @@ class TestDetail:
         keyring.disable(other, alice.user)
         entries = alice.http.get(f"/keys/{key.pk}").context["entries"]
         assert [(line.who, line.action, line.more) for line in entries] == [
-            ("alice@example.com", "key.change", "name: renamed; changed: name"), ("", "key.make", "")
+            ("alice@example.com", "key.change", "changed: name; name: renamed"), ("", "key.make", "")
         ]  # fmt: skip
 
     def test_it_shows_the_last_20(self, alice: Person) -> None:

@@ -16,7 +16,7 @@ from generation import catalog
 from generation.models import Task
 from tests.customer import EGG, Customer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 TASK = "gen_" + "a" * 24
 # Address -> what its POST (for a task its DELETE) needs, with a body that would be right.
 DEEDS: dict[str, tuple[str, dict[str, Any]]] = {
