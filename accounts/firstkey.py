@@ -1,7 +1,9 @@
-"""The key that an account begins with: ready when its first page opens, and shown until it is put away.
+"""The key that an account begins with: ready when its first page opens, and shown for an hour or until it is put away.
 
 Only its digest is kept, like any key's. Its text travels encrypted in the session of whoever had it made.
 """
+
+from datetime import timedelta
 
 from cryptography.fernet import InvalidToken
 from django.contrib.sessions.backends.base import SessionBase
@@ -9,10 +11,11 @@ from django.contrib.sessions.backends.base import SessionBase
 from accounts import keyring
 from accounts.fields import NewKey
 from accounts.models import Account, ApiKey, Mode, User
-from eggapi import crypto
+from eggapi import clock, crypto
 
 NAME = "First key"
 SLOT = "first_key"
+SHOWN_FOR = timedelta(hours=1)
 
 
 def make(session: SessionBase, account: Account, actor: User) -> None:
@@ -22,7 +25,7 @@ def make(session: SessionBase, account: Account, actor: User) -> None:
 
 
 def shown(session: SessionBase, account: Account) -> str:
-    """Its text; empty once it was put away or revoked, and for another account."""
+    """Its text; empty once it was put away or revoked, after an hour, and for another account."""
     sealed = session.get(SLOT)
     if not sealed:
         return ""
@@ -30,7 +33,8 @@ def shown(session: SessionBase, account: Account) -> str:
         text = crypto.decrypt(sealed)
     except InvalidToken:
         return ""
-    mine = ApiKey.objects.filter(digest=crypto.digest(text), account=account, revoked_at=None)
+    fresh = ApiKey.objects.filter(created_at__gt=clock.now() - SHOWN_FOR, revoked_at=None)
+    mine = fresh.filter(digest=crypto.digest(text), account=account)
     return text if mine.exists() else ""
 
 

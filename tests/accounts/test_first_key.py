@@ -8,7 +8,7 @@ from django.test import Client
 from accounts import firstkey, invitations
 from accounts.models import Account, ApiKey, Membership
 from accounts.opening import account_of
-from eggapi import crypto
+from eggapi import clock, crypto
 from tests.accounts.door import sign_up
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +32,12 @@ def test_it_can_be_put_away(client: Client) -> None:
     session = client.session
     firstkey.put_away(session)
     assert firstkey.shown(session, Account.objects.get()) == ""
+
+
+def test_it_is_shown_for_an_hour(client: Client) -> None:
+    sign_up(client)
+    ApiKey.objects.update(created_at=clock.now() - firstkey.SHOWN_FOR)
+    assert firstkey.shown(client.session, Account.objects.get()) == ""
 
 
 def test_another_account_is_shown_none(client: Client) -> None:
