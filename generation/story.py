@@ -26,7 +26,7 @@ class Line:
 
 def tell(task: Task) -> list[Line]:
     """In a fixed number of queries. Nothing of it is what the customer wrote."""
-    lines = [Line(task.created_at, "task", "Accepted", "accepted", f"{task.num_outputs} images asked")]
+    lines = [Line(task.created_at, "task", "Accepted", "accepted", f"asked for: {task.num_outputs}")]
     lines += _tries(task)
     lines += _money(task)
     lines += _calls(task)
@@ -53,8 +53,8 @@ def _bought(purchase: Purchase) -> Line:
         purchase.outcome,
         purchase.message,
         f"upstream id {upstream}" if upstream else "",
-        f"{purchase.polls} polls" if purchase.polls else "",
-        f"{len(purchase.images)} of {purchase.images_asked} images",
+        f"polls: {purchase.polls}" if purchase.polls else "",
+        f"images: {len(purchase.images)} of {purchase.images_asked}",
     ]
     note = "; ".join(filter(None, parts))
     title = f"Purchase {purchase.client_ref}"

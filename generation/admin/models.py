@@ -39,6 +39,7 @@ def margin(price: Price) -> str:
 class PricesOfModel(ReadOnly, TabularInline):
     model = Price
     verbose_name_plural = "prices"
+    hide_title = True
     fields = readonly_fields = ("resolution", dollars("amount"), "since", margin)
     ordering = ("resolution", "-since")
 

@@ -36,8 +36,7 @@ class Stuck(admin.SimpleListFilter):
 @admin.register(Task)
 class TaskAdmin(Page):
     list_display = (
-        "id", "account", "mode", "model", "num_outputs", "status", "ended", dollars("cost"), "claims_without_progress",
-        "next_run_at", "created_at",
+        "id", "account", "mode", "model", "num_outputs", "status", "ended", dollars("cost"), "created_at",
     )  # fmt: skip
     list_filter = (Stuck, "status", "mode", "model")
     list_select_related = ("account",)
@@ -49,7 +48,7 @@ class TaskAdmin(Page):
         "completed_at", "deadline_at", "next_run_at", "lease_until", "claims_without_progress",
     )  # fmt: skip
     actions: ClassVar = ["poll_now", "move_on", "fail"]
-    change_form_after_template = "admin/generation/story.html"
+    change_form_outer_before_template = "admin/generation/story.html"
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("generation.change_task")
