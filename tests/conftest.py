@@ -21,8 +21,10 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.cache import cache
+from django.test import TransactionTestCase
 
 from eggapi import ratelimit
+from tests import emptying
 from tests.servers import Server, start_postgres, start_redis, stop_site
 
 if TYPE_CHECKING:
@@ -65,6 +67,9 @@ def _set_up_django() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "eggapi.settings"
     # The database is already the tests' own, under the name that other processes know it by.
     settings.DATABASES["default"]["TEST"] = {"NAME": settings.DATABASES["default"]["NAME"]}
+    # A hash that is slow on purpose keeps nobody out here.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    TransactionTestCase._fixture_teardown = lambda self: emptying.empty()  # type: ignore[attr-defined]
     django.setup()
     del os.environ["DJANGO_SETTINGS_MODULE"]  # an xdist worker must come here before it loads the settings
 

@@ -6,7 +6,14 @@ import subprocess
 import sys
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
+
+from accounts.models import User
+from accounts.opening import account_of
+from billing.models import LedgerEntry, Wallet
+from eggapi import settings as product
+from tests import emptying
 
 
 def test_the_network_is_closed_but_for_loopback() -> None:
@@ -46,3 +53,17 @@ def test_another_process_sees_the_same_database(database_url: str) -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE seen")
+
+
+def test_passwords_are_kept_as_the_product_says_outside_of_tests() -> None:
+    assert vars(product)["PASSWORD_HASHERS"][0] == "django.contrib.auth.hashers.Argon2PasswordHasher"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_test_commits_is_gone_after_it_but_not_what_migrating_wrote() -> None:
+    account_of("alice@example.com")
+    emptying.empty()
+    assert [model for model in (User, Wallet, LedgerEntry) if model._default_manager.exists()] == []
+    assert Permission.objects.filter(content_type__app_label="billing").exists()
+    assert emptying.KEPT.isdisjoint(emptying._tables())
+    assert len(emptying._tables()) + len(emptying.KEPT) == len(connection.introspection.table_names())
