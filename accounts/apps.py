@@ -3,10 +3,3 @@ from django.apps import AppConfig
 
 class AccountsConfig(AppConfig):
     name = "accounts"
-
-    def ready(self) -> None:
-        from allauth.account.signals import email_confirmed
-
-        from accounts import signup
-
-        email_confirmed.connect(signup.on_email_confirmed)

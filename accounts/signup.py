@@ -48,7 +48,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """With what comes of it, or not at all."""
         with transaction.atomic():
-            return bool(super().confirm_email(request, email_address))
+            confirmed = bool(super().confirm_email(request, email_address))
+            if confirmed:
+                opening.verified(email_address.user, _address(ratelimit.client_network(request)))
+            return confirmed
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """By the one way out, which delays it while the mail server is away and does without one."""
@@ -103,11 +106,6 @@ def is_verified(user: User) -> bool:
 def is_waited_for(user: User) -> bool:
     """Whether a link to confirm the person's address is out. None is for who came by other ways than signing up."""
     return bool(EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists())
-
-
-def on_email_confirmed(sender: Any, request: HttpRequest, email_address: EmailAddress, **_: Any) -> None:
-    """allauth's only word on an address that was confirmed, by its link or by choosing a new password."""
-    opening.verified(email_address.user, _address(ratelimit.client_network(request)))
 
 
 def _address(text: str) -> str:
