@@ -4,6 +4,7 @@ from generation.views import (
     keys,
     landing,
     limits,
+    listing,
     models,
     onboarding,
     overview,
@@ -11,7 +12,6 @@ from generation.views import (
     settings,
     status,
     task,
-    tasks,
     usage,
 )
 
@@ -29,8 +29,8 @@ urlpatterns = [
     path("playground/price", playground.price, name="playground_price"),
     path("playground/uploads", playground.upload, name="playground_uploads"),
     path("playground/tasks/<str:task_id>", playground.progress, name="playground_task"),
-    path("tasks", tasks.tasks, name="tasks"),
-    path("tasks.csv", tasks.tasks_csv, name="tasks_csv"),
+    path("tasks", listing.tasks, name="tasks"),
+    path("tasks.csv", listing.tasks_csv, name="tasks_csv"),
     path("tasks/<str:task_id>", task.task, name="task"),
     path("tasks/<str:task_id>/again", task.run_again, name="task_again"),
     path("tasks/<str:task_id>/cancel", task.stop, name="task_cancel"),

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -140,7 +141,13 @@ class TestLive:
 
 class TestDeeds:
     def test_it_runs_again(self, alice: Person) -> None:
-        fields = {"prompt": "a hen", "num_outputs": 2, "seed": 7, "metadata": {"a": "b"}, "deadline_seconds": 60}
+        fields: dict[str, Any] = {
+            "prompt": "a hen",
+            "num_outputs": 2,
+            "seed": 7,
+            "metadata": {"a": "b"},
+            "deadline_seconds": 60,
+        }
         task = end(make(alice, **fields))
         page = alice.send(f"{page_of(task)}/again", {"once": "x"})
         made = Task.objects.exclude(pk=task.pk).get()
