@@ -35,4 +35,6 @@ def lines(entries: Iterable[AuditEntry]) -> list[Line]:
 
 def _more(detail: dict[str, Any]) -> str:
     said = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in detail.items()}
-    return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in sorted(said.items()) if value not in (None, ""))
+    return "; ".join(
+        f"{name.replace('_', ' ')}: {value}" for name, value in sorted(said.items()) if value not in (None, "")
+    )
