@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,8 @@ from typing import Any, cast
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
-from tests.serving.installation import Installation
+from tests.serving.installation import OURS, PATIENCE_SECONDS, ROOT, Installation
+from tests.servers import free_port
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
 WIDTHS = {1440: 1000, 390: 844}
@@ -34,11 +37,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Site:
-    """Where the installation answers, and the sessions of its operator, who owns the demo's account."""
+    """Where the installation answers, and the sessions of its operator, who owns the demo's account.
+
+    `ports` are those of 127.0.0.1 that it may call: receivers and vendors of the tests listen there.
+    """
 
     url: str
     home: Path
     operator: StorageState
+    ports: list[int]
+
+    def manage(self, *command: str) -> str:
+        """What a command of this installation prints."""
+        plain = {name: value for name, value in os.environ.items() if name not in OURS}
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env={**plain, "EGGAPI_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
 
 @pytest.fixture(scope="session")
@@ -59,20 +80,22 @@ def site(browser: Browser) -> Site:
         if not kept.exists():
             kept.write_text(json.dumps(_start(folder, browser)))
         found: dict[str, Any] = json.loads(kept.read_text())
-    return Site(found["url"], Path(found["home"]), cast(StorageState, found["operator"]))
+    return Site(found["url"], Path(found["home"]), cast(StorageState, found["operator"]), found["ports"])
 
 
 _started: list[Installation] = []  # held, as its end is not for whoever started it
 
 
 def _start(folder: Path, browser: Browser) -> dict[str, Any]:
-    egg = Installation(folder / "site").start()
+    ports = [free_port() for _ in range(8)]
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    egg = Installation(folder / "site", EGGAPI_PRIVATE_HOSTS_ALLOWED=hosts).start()
     _started.append(egg)
     assert egg.process
     (folder / "site.pid").write_text(str(egg.process.pid))
     filled = egg.manage("demo", "--tasks", "300")
     assert filled.returncode == 0, filled.stderr
-    return {"url": egg.url, "home": str(egg.home), "operator": sign_in(browser, egg)}
+    return {"url": egg.url, "home": str(egg.home), "operator": sign_in(browser, egg), "ports": ports}
 
 
 def sign_in(browser: Browser, egg: Installation, email: str = "demo@example.com") -> StorageState:

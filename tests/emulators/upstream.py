@@ -61,16 +61,18 @@ class Upstream:
     """Runs in a thread of its own. `asked` holds every submit, `billed` counts the paid ones per prompt.
 
     `overrides` replaces what prompts say: {"fault": ""} makes every job well. `release` lets `late` jobs end.
+    It listens at `port`, or at any that is free.
     """
 
     key: ClassVar[str] = "emulator-key-0123456789"
     models: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.asked: list[Ask] = []
         self.jobs: dict[str, Ask] = {}
         self.billed: Counter[str] = Counter()
         self.overrides: dict[str, str] = {}
+        self.port = port
         self.release = threading.Event()
         self._ready = threading.Event()
 
@@ -92,7 +94,7 @@ class Upstream:
         app.add_routes(self.routes())
         runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
         self._ready.set()

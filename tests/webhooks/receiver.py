@@ -26,14 +26,14 @@ class Received:
 class Receiver:
     """Gives these answers in turn, the last one for ever. `most_at_once` is what was in flight at the peak."""
 
-    def __init__(self, *answers: Say) -> None:
+    def __init__(self, *answers: Say, port: int = 0) -> None:
         self.received: list[Received] = []
         self.most_at_once = 0
         self._at_once = 0
         self._answers = list(answers) or [Say()]
         self._guard = threading.Lock()
         self._closing = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05])
         self.host = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.host}/hook"
