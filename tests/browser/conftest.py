@@ -18,8 +18,8 @@ from typing import Any, cast
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
-from tests.serving.installation import OURS, PATIENCE_SECONDS, ROOT, Installation
 from tests.servers import free_port
+from tests.serving.installation import OURS, PATIENCE_SECONDS, ROOT, Installation
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
 WIDTHS = {1440: 1000, 390: 844}
