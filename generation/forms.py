@@ -157,6 +157,7 @@ class RouteForm(forms.Form):
     def __init__(self, *args: Any, is_there: bool, providers: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.label_suffix = ""
+        self.use_required_attribute = is_there  # or a browser would not send the others before this one is filled in
         if is_there:
             self.fields["provider"].disabled = self.fields["upstream_model"].disabled = True
         else:

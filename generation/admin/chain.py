@@ -177,11 +177,20 @@ def sheet_of(
         margins = [(each, prices[each] - cost) for each, cost in chain.costs_of(route, prices).items()]
         tripped = breakers.get((route.provider_id, route.upstream_model))
         rows.append(Row(form, route, tripped, _left(route, now), margins))
+    rows.sort(key=_place)
     blank = Row(_form(NEW, data, providers, {"enabled": True}, is_there=False))
     sheet = Sheet(model, rows, blank, hashlib.sha256(json.dumps(snapshot).encode()).hexdigest())
     if before is not None:
         sheet.difference = chain.preview(model, chain.links_of(shown))
     return sheet
+
+
+def _place(row: Row) -> int:
+    """Where it stands by what was filled in, which may be no number."""
+    try:
+        return int(row.form["priority"].value())
+    except ValueError:
+        return row.route.priority if row.route else 0
 
 
 def _form(

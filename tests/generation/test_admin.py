@@ -1,4 +1,4 @@
-"""What operators see of providers and tasks, and that they cannot change it."""
+"""What operators see of providers and tasks, and what cannot be changed there."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -45,7 +45,7 @@ def task(add_route: Callable[..., Route], customer: Customer) -> Task:
 @pytest.mark.parametrize(
     ("model", "one", "listed", "shown"),
     [
-        (Provider, {"adapter": "vendor"}, ["vendor-2", "http://vendor.example"], ["vendor-2"]),
+        (Provider, {"adapter": "vendor"}, ["vendor-2", "closed"], ["vendor-2", "http://vendor.example"]),
         (Route, {"provider__adapter": "vendor"}, ["Route 2", "$0.0050", "$0.0240"], ["Require margin"]),
         (Breaker, {}, ["vendor-2", "401 no such key"], ["401 no such key"]),
         (Task, {}, ["alice@example.com", "Processing"], ["it is late", "nanobanana via vendor-2"]),
@@ -78,13 +78,16 @@ def test_it_shows_nothing_a_customer_wrote(admin_client: Client, task: Task) -> 
 
 
 def test_it_changes_nothing(admin_client: Client, task: Task) -> None:
-    provider = Provider.objects.get(adapter="vendor")
-    page = reverse("admin:generation_provider_change", args=[provider.pk])
-    assert admin_client.post(page, {"base_url": "https://elsewhere.example"}).status_code == 403
-    assert admin_client.get(reverse("admin:generation_provider_add")).status_code == 403
-    page = reverse("admin:generation_task_delete", args=[quote(task.pk)])
-    assert admin_client.post(page, {"post": "yes"}).status_code == 403
-    assert (Provider.objects.get(pk=provider.pk).base_url, Task.objects.count()) == ("http://vendor.example", 1)
+    """Routes are edited by their chain, and a provider cannot be deleted."""
+    route = Route.objects.get(provider__adapter="vendor")
+    page = reverse("admin:generation_route_change", args=[route.pk])
+    assert admin_client.post(page, {"cost": "0"}).status_code == 403
+    assert admin_client.get(reverse("admin:generation_route_add")).status_code == 403
+    for name, row in [("provider", route.provider), ("task", task)]:
+        page = reverse(f"admin:generation_{name}_delete", args=[quote(row.pk)])
+        assert admin_client.post(page, {"post": "yes"}).status_code == 403
+    assert (Route.objects.get(pk=route.pk).cost, Task.objects.count()) == (5000, 1)
+    assert Provider.objects.filter(pk=route.provider_id).exists()
 
 
 def test_it_requires_an_operator(client: Client, task: Task) -> None:
