@@ -198,7 +198,8 @@ def _others(chosen: Selection, caller: Caller, days: Sequence[date]) -> list[tup
     day = Substr(Cast("created_at", CharField()), 1, 10)
     within = chosen.of(caller).filter(created_at__gte=start_of(days[0]), created_at__lt=start_of(days[-1] + ONE_DAY))
     statuses = [chosen.status] if chosen.status else [Status.FAILED, *UNFINISHED]
-    newest = within.filter(status__in=statuses).annotate(day=day).values("day", "status")[:MOST_COUNTED]
+    # Unordered, or SQLite would go through all tasks in their order.
+    newest = within.order_by().filter(status__in=statuses).annotate(day=day).values("day", "status")[:MOST_COUNTED]
     sql, values = newest.query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT day, status, COUNT(*) FROM ({sql}) AS newest GROUP BY day, status", values)
