@@ -191,6 +191,9 @@ class AuditEntry(models.Model):
     target = models.CharField(max_length=200, blank=True)
     detail = models.JSONField(default=dict)
 
+    class Meta:
+        verbose_name_plural = "audit entries"
+
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
 

@@ -173,6 +173,7 @@ class LedgerEntry(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "ledger entries"
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(amount=0), name="entry_is_not_zero"),
             models.UniqueConstraint(

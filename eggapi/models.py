@@ -91,5 +91,8 @@ class Switch(models.Model):
     by = models.CharField(max_length=254)
     at = models.DateTimeField()
 
+    class Meta:
+        verbose_name_plural = "switches"
+
     def __str__(self) -> str:
         return self.name

@@ -123,6 +123,7 @@ class Delivery(models.Model):
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = "deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["event"], name="one_delivery_per_event"),
             models.CheckConstraint(

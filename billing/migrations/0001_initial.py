@@ -106,6 +106,9 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField()),
                 ('wallet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.wallet')),
             ],
+            options={
+                'verbose_name_plural': 'ledger entries',
+            },
         ),
         migrations.CreateModel(
             name='Hold',

@@ -57,6 +57,9 @@ class Migration(migrations.Migration):
                 ('by', models.CharField(max_length=254)),
                 ('at', models.DateTimeField()),
             ],
+            options={
+                'verbose_name_plural': 'switches',
+            },
         ),
         migrations.CreateModel(
             name='Day',
