@@ -21,6 +21,7 @@ from billing.refill import refill
 from eggapi import clock, money, pagination
 from eggapi.envelope import base_url
 from eggapi.errors import NotFound, RateLimited, ServiceUnavailable
+from eggapi.posting import form_of
 
 RECENT_MONTHS = 6
 
@@ -39,7 +40,7 @@ def balance(request: HttpRequest, member: Member) -> HttpResponse:
     return render(request, "billing/_balance.html", _balance(request, member))
 
 
-@require_POST
+@form_of("billing")
 @members_only
 def redeem_code(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /billing/redeem"""
@@ -60,7 +61,7 @@ def redeem_code(request: HttpRequest, member: Member) -> HttpResponse:
     return _page(request, member, redeem_form=form)
 
 
-@require_POST
+@form_of("billing")
 @members_only
 def top_up(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /billing/topup: leads to Stripe's page, where the order is paid."""
@@ -90,7 +91,7 @@ def refill_wallet(request: HttpRequest, member: Member) -> HttpResponse:
     return redirect("billing")
 
 
-@require_POST
+@form_of("billing")
 @members_only
 def set_warning(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /billing/warning: below which live balance the owners get a mail."""

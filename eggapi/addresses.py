@@ -103,6 +103,16 @@ def check_url(url: str) -> None:
     _check_host(host)
 
 
+def pair_to_admit(url: str) -> str:
+    """host:port of a URL that plainly leads to a private address, for the operator's list; else empty."""
+    try:
+        _, host, port = _origin(url)
+        _check_host(host)
+    except BadUrl as error:
+        return f"{host}:{port}" if str(error) == NOT_ALLOWED else ""
+    return ""
+
+
 def _origin(url: str) -> tuple[str, str, int]:
     """Scheme, host (IPv6 in brackets) and port."""
     try:

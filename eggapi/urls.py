@@ -64,6 +64,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("billing.urls")),
     path("", include("generation.urls")),
+    path("", include("webhooks.urls")),
 ]
 
 handler400 = "eggapi.envelope.bad_request"

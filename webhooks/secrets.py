@@ -48,6 +48,18 @@ def live(account_ids: Collection[int], now: datetime) -> dict[int, list[Secret]]
     return {account_id: newest[:2] for account_id, newest in found.items()}
 
 
+def valid_at(account_id: int, moment: datetime) -> list[Secret]:
+    """Those that signed at a time in the past, as `live` orders them, as far as they are still known."""
+    valid = Secret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=moment), account=account_id)
+    return list(valid.filter(created_at__lte=moment).order_by("-created_at", "-id")[:2])
+
+
+def reveal(account: Account, actor: User | None = None) -> list[str]:
+    """The live ones as printed, newest first; the audit log keeps who looked."""
+    auditlog.note("webhook_secret.reveal", str(account), actor, account)
+    return [secret.plain for secret in live({account.pk}, clock.now())[account.pk]]
+
+
 def _make(account: Account) -> str:
     secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
     Secret.objects.create(account=account, encrypted=crypto.encrypt(secret), created_at=clock.now())

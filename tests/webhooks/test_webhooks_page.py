@@ -1,0 +1,448 @@
+"""/webhooks: who receives them, what came of each, and what can be done about it."""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
+from pytest_django import Settings
+
+from accounts.models import Account, AuditEntry, Membership, User
+from accounts.opening import account_of
+from eggapi import clock
+from eggapi.ratelimit import Limit
+from tests.webhooks.conftest import queue
+from webhooks import secrets, signing
+from webhooks import views as pages
+from webhooks.models import Delivery, DeliveryAttempt, Event, Origin
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+HOOK = "https://example.com/hook"
+HOST = "example.com:443"
+EVIL = "<script>alert(1)</script>"
+PAYLOAD = b'{"event":"task.completed","data":{"metadata":{"order":"<b>1234</b>"}}}'
+ROLES = Membership.Role
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def alice(db: None) -> Account:
+    return account_of("alice@example.com")
+
+
+@pytest.fixture
+def client(alice: Account) -> Client:
+    return signed_in(alice.members.get())
+
+
+def signed_in(person: User) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def page(client: Client, path: str = "", **headers: str) -> str:
+    response = client.get(f"/webhooks{path}", headers=headers)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def deliver(account: Account, state: str = "delivered", url: str = HOOK, status: int | None = 200) -> Delivery:
+    """One that was attempted once."""
+    queue(account, url, payload=PAYLOAD)
+    one: Delivery = Delivery.objects.latest("pk")
+    now = clock.now()
+    DeliveryAttempt.objects.create(
+        delivery=one, n=1, at=now, status=status, error="" if status else "timeout", milliseconds=71, reply=EVIL
+    )
+    Delivery.objects.filter(pk=one.pk).update(
+        state=state,
+        attempts=1,
+        next_run_at=now if state == "due" else None,
+        delivered_at=now if state == "delivered" else None,
+        last_status=status,
+        last_error="" if state == "delivered" else "HTTP 503" if status else "timeout",
+    )
+    return Delivery.objects.get(pk=one.pk)
+
+
+def fail(account: Account, host: str = HOST, disabled: bool = True) -> None:
+    now = clock.now()
+    Origin.objects.create(
+        account=account, host=host, failures=12, first_failure_at=now - timedelta(days=6), last_failure_at=now,
+        last_error="timeout", disabled_at=now if disabled else None,
+    )  # fmt: skip
+
+
+def listed(text: str) -> list[str]:
+    """The events in the list, as it shows them."""
+    return re.findall(r'id="to-(msg_[a-z0-9]{24})"', text)
+
+
+class TestReceivers:
+    def test_it_works(self, client: Client, alice: Account) -> None:
+        deliver(alice)
+        deliver(alice, url="https://ok.example:8443/hook")
+        fail(alice)
+        rows = re.findall(
+            r'<a class="one-line mono" href="([^"]*)">([^<]*)</a>.*?<span class="state \w+">(\w+)<', page(client), re.S
+        )
+        assert rows == [
+            ("/webhooks?host=example.com%3A443", HOST, "disabled"),
+            ("/webhooks?host=ok.example%3A8443", "ok.example:8443", "healthy"),
+        ]
+
+    def test_what_only_fails_is_failing(self, client: Client, alice: Account) -> None:
+        fail(alice, disabled=False)
+        text = page(client)
+        assert ('<span class="state warn">failing</span>' in text, "webhooks/enable" in text) == (True, False)
+
+    def test_one_click_enables(self, client: Client, alice: Account) -> None:
+        fail(alice)
+        text = client.post("/webhooks/enable", {"host": HOST}, follow=True).content.decode()
+        assert f"{HOST} is enabled." in text
+        assert not Origin.objects.exists()
+
+    @pytest.mark.parametrize("host", ["", "other.example:443", "a\0b", EVIL])
+    def test_it_rejects_what_is_not_disabled(self, client: Client, alice: Account, host: str) -> None:
+        fail(alice)
+        assert "is disabled." in client.post("/webhooks/enable", {"host": host}, follow=True).content.decode()
+        assert Origin.objects.count() == 1
+
+
+class TestList:
+    def test_it_works(self, client: Client, alice: Account) -> None:
+        one = deliver(alice)
+        text = page(client)
+        assert listed(text) == [one.event_id]
+        assert f'href="/tasks/{one.event.task_id}"' in text
+        assert [cell for cell in ("1/10", ">200<", "71 ms", HOST) if cell not in text] == []
+        assert "hx-trigger" not in text
+
+    def test_without_any_it_teaches(self, client: Client) -> None:
+        text = page(client)
+        said = ("A delivery is one webhook", "webhook_url", "http://testserver/v1/generate")
+        assert [each for each in said if each not in text] == []
+
+    def test_it_filters(self, client: Client, alice: Account) -> None:
+        good, bad = deliver(alice), deliver(alice, "failed", "https://bad.example/", 503)
+        silent = deliver(alice, "due", status=None)
+        today = clock.now().date()
+        for query, found in [
+            ("state=failed", [bad]), ("state=stopped", []), ("state=due", [silent]),
+            ("answer=2", [good]), ("answer=5", [bad]), ("answer=3", []), ("answer=none", [silent]),
+            ("type=task.completed", [silent, bad, good]), ("type=webhook.test", []),
+            ("host=bad.example:443", [bad]), (f"q={good.event.task_id}", [good]), (f"q={bad.event_id}", [bad]),
+            (f"since={today}&until={today}", [silent, bad, good]), ("until=0001-01-01", []),
+            ("state=failed&answer=2", []),
+        ]:  # fmt: skip
+            assert listed(page(client, f"?{query}")) == [one.event_id for one in found], query
+
+    @pytest.mark.parametrize("query", ["state=lost", "answer=9", "type=%00", "host=%00", "q=1", "since=x", "until=9"])
+    def test_nonsense_is_named_and_ignored(self, client: Client, alice: Account, query: str) -> None:
+        deliver(alice)
+        text = page(client, f"?{query}")
+        assert (len(listed(text)), "Ignored:" in text) == (1, True)
+
+    def test_rows_renew_themselves_while_something_is_under_way(self, client: Client, alice: Account) -> None:
+        one = deliver(alice, "due")
+        assert 'hx-get="/webhooks?state=due"' in page(client, "?state=due")
+        partial = page(client, "?state=due", **HTMX)
+        assert (listed(partial), "<html" in partial) == ([one.event_id], False)
+        Delivery.objects.update(next_run_at=clock.now() + timedelta(hours=2))
+        assert "hx-get" not in page(client, "", **HTMX)
+
+    def test_its_queries_do_not_grow(self, client: Client, alice: Account, django_assert_num_queries: Any) -> None:
+        deliver(alice)
+        page(client)
+        with CaptureQueriesContext(connection) as few:
+            page(client)
+        for n in range(50):
+            deliver(alice, url=f"https://r{n}.example/")
+        with django_assert_num_queries(len(few)):
+            assert len(listed(page(client))) == 25
+
+
+class TestOne:
+    def test_it_works(self, client: Client, alice: Account) -> None:
+        one = deliver(alice)
+        attempt, secret = one.log.get(), alice.webhook_secrets.get().plain
+        text = page(client, f"/{one.event_id}")
+        for name, value in signing.headers(one.event_id, PAYLOAD, int(attempt.at.timestamp()), [secret]).items():
+            assert f'<dt class="mono">{name}</dt><dd class="mono">{escape(value)}</dd>' in text
+        assert secret.removeprefix("whsec_") not in text
+        assert [
+            said for said in ("HTTP 200", "71 ms", "1 of 10", HOOK, f"{len(PAYLOAD)} bytes") if said not in text
+        ] == []
+
+    def test_what_strangers_wrote_is_text(self, client: Client, alice: Account) -> None:
+        one = deliver(alice, url=f"{HOOK}?q=<i>")
+        text = page(client, f"/{one.event_id}")
+        assert [evil for evil in (EVIL, "<b>1234", "<i>") if evil in text] == []
+        assert escape(EVIL) in text
+        assert "&lt;b&gt;1234&lt;/b&gt;" in text
+
+    def test_signatures_are_of_the_secrets_of_that_time(self, client: Client, alice: Account) -> None:
+        one = deliver(alice)
+        old = alice.webhook_secrets.get().plain
+        DeliveryAttempt.objects.update(at=clock.now())
+        secrets.rotate(alice, "24h")
+        at = int(one.log.get().at.timestamp())
+        own = signing.headers(one.event_id, PAYLOAD, at, [old])["X-EggAPI-Signature"]
+        assert own in page(client, f"/{one.event_id}")
+        alice.webhook_secrets.filter(expires_at__isnull=False).delete()
+        text = page(client, f"/{one.event_id}")
+        assert (own in text, "is not kept any more" in text) == (False, True)
+
+    def test_what_is_forgotten_is_said(self, client: Client, alice: Account) -> None:
+        one = deliver(alice)
+        Event.objects.update(payload=b"", emptied_at=clock.now())
+        text = page(client, f"/{one.event_id}")
+        assert ("bodies go after 90 days" in text, "/resend" in text) == (True, False)
+        assert "is not kept any more" in client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
+
+    def test_it_is_resent(self, client: Client, alice: Account) -> None:
+        one = deliver(alice)
+        text = client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
+        one.refresh_from_db()
+        assert ("One attempt more is due now." in text, one.state, one.granted, one.by_hand) == (True, "due", 2, True)
+        assert f'hx-get="/webhooks/{one.event_id}"' in text
+        partial = page(client, f"/{one.event_id}", **HTMX)
+        assert ('id="attempts"' in partial, "<html" in partial) == (True, False)
+        assert "on its way already" in client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
+
+    @pytest.mark.parametrize("event_id", ["msg_x", "msg_" + "0" * 24, "%00", "test%0a"])
+    def test_there_may_be_none(self, client: Client, alice: Account, event_id: str) -> None:
+        deliver(alice)
+        assert client.get(f"/webhooks/{event_id}").status_code == 404
+        assert client.post(f"/webhooks/{event_id}/resend").status_code == 404
+
+    def test_an_address_that_must_be_admitted_says_how(
+        self, client: Client, alice: Account, settings: Settings
+    ) -> None:
+        one = deliver(alice, "failed", "https://hooks.corp.example:8443/", None)
+        assert "PRIVATE_HOSTS" not in page(client, f"/{one.event_id}")
+        Delivery.objects.update(last_error="address not allowed")
+        assert "EGGAPI_PRIVATE_HOSTS_ALLOWED=hooks.corp.example:8443" in page(client, f"/{one.event_id}")
+
+    def test_its_queries_do_not_grow(self, client: Client, alice: Account, django_assert_num_queries: Any) -> None:
+        one = deliver(alice)
+        page(client, f"/{one.event_id}")
+        with CaptureQueriesContext(connection) as few:
+            page(client, f"/{one.event_id}")
+        DeliveryAttempt.objects.bulk_create(
+            DeliveryAttempt(delivery=one, n=n, at=clock.now(), milliseconds=1) for n in range(2, 52)
+        )
+        with django_assert_num_queries(len(few)):
+            assert page(client, f"/{one.event_id}").count('<details class="card attempt"') == 51
+
+
+class TestAgain:
+    def test_recovering(self, client: Client, alice: Account) -> None:
+        deliver(alice, "failed"), deliver(alice, "failed"), deliver(alice, "stopped")
+        since = f"{clock.now() - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+        text = client.post("/webhooks/recover", {"since": since}, follow=True).content.decode()
+        assert "2 deliveries are due again." in text
+        assert (
+            "nothing to send again" in client.post("/webhooks/recover", {"since": since}, follow=True).content.decode()
+        )
+
+    @pytest.mark.parametrize("since", ["", "yesterday", "2026-02-30T00:00", "0001-01-01T00:00+14:00", "a\0"])
+    def test_recovering_needs_a_time(self, client: Client, alice: Account, since: str) -> None:
+        deliver(alice, "failed")
+        response = client.post("/webhooks/recover", {"since": since})
+        assert (response.status_code, list(response.context["recover_form"].errors)) == (400, ["since"])
+        assert Delivery.objects.get().state == "failed"
+
+    def test_replaying(self, client: Client, alice: Account) -> None:
+        deliver(alice, "stopped")
+        response = client.post("/webhooks/replay", follow=True)
+        assert "1 delivery is due again." in response.content.decode()
+        assert response.redirect_chain == [("/webhooks#deliveries", 302)]
+
+
+class TestTest:
+    def test_it_works(self, client: Client, alice: Account) -> None:
+        text = client.post("/webhooks/test", {"url": HOOK}, follow=True).content.decode()
+        one = Delivery.objects.get()
+        assert (one.event.type, one.account, one.mode, one.granted) == ("webhook.test", alice, "test", 1)
+        assert (listed(text), 'hx-trigger="every 2s"' in text) == ([one.event_id], True)
+
+    @pytest.mark.parametrize(
+        ("url", "pair"),
+        [
+            ("http://localhost:9000/hook", "localhost:9000"),
+            ("https://127.0.0.1:8443/", "127.0.0.1:8443"),
+            ("http://[::1]:9000/", "[::1]:9000"),
+            ("http://example.com/", ""),
+            ("https://ann:secret@localhost/", ""),
+            ("javascript:alert(1)", ""),
+            ("", ""),
+            ("https://a\0b/", ""),
+            ("https://example.com/" + "x" * 2048, ""),
+        ],
+    )
+    def test_it_rejects_and_says_how_to_admit(self, client: Client, url: str, pair: str) -> None:
+        response = client.post("/webhooks/test", {"url": url})
+        text = response.content.decode()
+        assert (response.status_code, list(response.context["test_form"].errors)) == (400, ["url"])
+        assert re.findall(r"EGGAPI_PRIVATE_HOSTS_ALLOWED=([^\s<]+)", text)[:1] == ([pair] if pair else [])
+        assert not Event.objects.exists()
+
+    def test_there_are_so_many_a_minute(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pages, "TESTS", Limit(2, 3600, name="webhook-test"))
+        texts = [client.post("/webhooks/test", {"url": HOOK}, follow=True).content.decode() for _ in range(3)]
+        assert ["Too many requests" in text for text in texts] == [False, False, True]
+
+
+class TestSecret:
+    def test_it_is_revealed_once_a_click(self, client: Client, alice: Account) -> None:
+        secret = alice.webhook_secrets.get().plain
+        text = page(client)
+        assert (secret in text, f"{secret[:10]}••••" in text) == (False, True)
+        response = client.post("/webhooks/secret/reveal", follow=True)
+        assert secret in response.content.decode()
+        assert "no-store" in response.headers["Cache-Control"]
+        assert secret not in page(client)
+        assert AuditEntry.objects.get(action="webhook_secret.reveal").actor == alice.members.get()
+
+    def test_both_are_shown_until_when(self, client: Client, alice: Account) -> None:
+        old = alice.webhook_secrets.get()
+        text = client.post("/webhooks/secret/rotate", {"overlap": "24h"}, follow=True).content.decode()
+        old.refresh_from_db()
+        new = alice.webhook_secrets.get(expires_at=None)
+        assert old.expires_at
+        assert (new.plain in text, old.plain in text, f"{old.expires_at:%Y-%m-%d %H:%M:%S} UTC" in text) == (
+            True, False, True,
+        )  # fmt: skip
+        text = client.post("/webhooks/secret/reveal", follow=True).content.decode()
+        assert text.index(new.plain) < text.index(old.plain)
+
+    @pytest.mark.parametrize("overlap", ["", "1y", EVIL])
+    def test_it_rejects_another_overlap(self, client: Client, alice: Account, overlap: str) -> None:
+        response = client.post("/webhooks/secret/rotate", {"overlap": overlap})
+        assert (response.status_code, list(response.context["rotate_form"].errors)) == (400, ["overlap"])
+        assert alice.webhook_secrets.count() == 1
+
+
+# -- who may what ------------------------------------------------------------------------------------
+
+POSTS = ["test", "recover", "replay", "enable", "secret/reveal", "secret/rotate"]
+SENT = {"url": HOOK, "since": "2020-01-01T00:00", "host": HOST, "overlap": "now"}
+
+
+def test_a_stranger_sees_and_does_nothing(alice: Account) -> None:
+    one, secret = deliver(alice, "failed"), alice.webhook_secrets.get().plain
+    fail(alice)
+    bob = signed_in(account_of("bob@example.com").members.get())
+    text = page(bob)
+    assert (listed(text), HOST in text.replace('placeholder="example.com:443"', ""), secret[:10] in text) == (
+        [], False, False,
+    )  # fmt: skip
+    assert bob.get(f"/webhooks/{one.event_id}").status_code == 404
+    assert bob.post(f"/webhooks/{one.event_id}/resend").status_code == 404
+    for path in set(POSTS) - {"test"}:
+        bob.post(f"/webhooks/{path}", SENT)
+    one.refresh_from_db()
+    assert (one.state, Origin.objects.filter(disabled_at__isnull=False).count()) == ("failed", 1)
+    assert alice.webhook_secrets.get().plain == secret
+
+
+def test_the_other_mode_is_another_list(client: Client, alice: Account) -> None:
+    one = deliver(alice)
+    client.post("/mode", {"mode": "live"})
+    assert listed(page(client)) == []
+    assert client.get(f"/webhooks/{one.event_id}").status_code == 404
+
+
+@pytest.mark.parametrize("role", [ROLES.BILLING, ROLES.READER])
+def test_others_look_and_do_nothing(alice: Account, role: str) -> None:
+    one, person = deliver(alice, "failed"), User.objects.create_user("carol@example.com")
+    fail(alice)
+    Membership.objects.create(account=alice, user=person, role=role)
+    carol, secret = signed_in(person), alice.webhook_secrets.get().plain
+    for path in ("", f"/{one.event_id}"):
+        assert re.findall(r'<form method="post" action="/webhooks', page(carol, path)) == []
+    paths = [*POSTS, f"{one.event_id}/resend"]
+    assert [carol.post(f"/webhooks/{path}", SENT).status_code for path in paths] == [403] * 7
+    one.refresh_from_db()
+    assert (one.state, Origin.objects.count(), Event.objects.count()) == ("failed", 1, 1)
+    assert alice.webhook_secrets.get().plain == secret
+
+
+@pytest.mark.parametrize("path", [*POSTS, f"msg_{'0' * 24}/resend"])
+def test_what_changes_anything_is_a_post_of_our_own_page(client: Client, alice: Account, path: str) -> None:
+    deliver(alice, "failed")
+    assert client.get(f"/webhooks/{path}", SENT).status_code in (302, 405)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(alice.members.get())
+    assert strict.post(f"/webhooks/{path}", SENT).status_code == 403
+    assert (Delivery.objects.get().state, alice.webhook_secrets.count()) == ("failed", 1)
+
+
+def test_nobody_sees_it_without_signing_in() -> None:
+    assert Client().get("/webhooks")["Location"] == "/accounts/login/?next=/webhooks"
+
+
+# -- the snippets ------------------------------------------------------------------------------------
+
+SECRET = "whsec_" + "5" * 43 + "="
+NODE = shutil.which("node")
+
+
+def snippet(language: str) -> str:
+    text = Path(pages.__file__).with_name("verify.md").read_text()
+    (found,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return str(found)
+
+
+def cases() -> list[tuple[dict[str, str], bytes, bool]]:
+    """(headers, body, whether it is genuine)"""
+    now = int(time.time())
+    sent = signing.headers("msg_0123456789abcdefghijklmn", PAYLOAD, now, [SECRET])
+    return [
+        (sent, PAYLOAD, True),
+        (sent, PAYLOAD + b" ", False),
+        ({}, PAYLOAD, False),
+        (sent | {"X-EggAPI-Signature": "gärbage"}, PAYLOAD, False),
+        (signing.headers("msg_0123456789abcdefghijklmn", PAYLOAD, now - 360, [SECRET]), PAYLOAD, False),
+    ]
+
+
+def test_the_python_snippet_verifies() -> None:
+    scope: dict[str, Any] = {}
+    exec(snippet("python"), scope)
+    verify: Callable[..., Any] = scope["verify"]
+    for headers, body, genuine in cases():
+        assert verify(SECRET, headers, body) == (orjson.loads(PAYLOAD) if genuine else None)
+    assert verify(SECRET + "x", *cases()[0][:2]) is None
+
+
+@pytest.mark.skipif(NODE is None, reason="no node here")
+def test_the_javascript_snippet_verifies() -> None:
+    assert NODE
+    calls = [
+        [SECRET, {name.lower(): value for name, value in headers.items()}, body.decode()]
+        for headers, body, _ in cases()
+    ]
+    program = (
+        f"{snippet('javascript')}\nconst calls = {orjson.dumps(calls).decode()};\n"
+        "console.log(JSON.stringify(calls.map(([s, h, b]) => verify(s, h, Buffer.from(b)) !== null)));"
+    )
+    told = subprocess.run([NODE, "-"], input=program, capture_output=True, text=True, check=True, timeout=30)
+    assert orjson.loads(told.stdout) == [genuine for _, _, genuine in cases()]
+
+
+def test_every_snippet_is_on_the_page(client: Client) -> None:
+    text = page(client)
+    assert [title for title in ("Python", "JavaScript", "Go") if f'data-title="{title}"' not in text] == []
