@@ -116,6 +116,11 @@ def url_here(path: str, expires_at: datetime | None, now: datetime) -> str:
     return url_of(path, expires_at, "") if path and expires_at and expires_at > now else ""
 
 
+def thumbnail_url_here(path: str, expires_at: datetime | None, now: datetime) -> str:
+    """The same, small: always one of ours, as no bucket makes it."""
+    return f"{signed_url_of(path, expires_at, '')}&small=1" if path and expires_at and expires_at > now else ""
+
+
 def may_read(path: str, expires: str, signature: str, now: float) -> bool:
     """Whether an address made by `url_of` is genuine and has not expired; `now` in Unix seconds."""
     genuine = crypto.same(signature, crypto.signature(PURPOSE, f"{path}\n{expires}"))

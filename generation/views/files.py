@@ -7,12 +7,13 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import default_storage
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.csrf import csrf_exempt
+from PIL import UnidentifiedImageError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from eggapi import envelope, errors
-from generation import callbacks, storage
+from generation import callbacks, storage, thumbnail
 
 
 class Callback(APIView):
@@ -35,7 +36,7 @@ class Callback(APIView):
 
 @csrf_exempt  # nothing is changed here; a POST is told so, and not of a missing token
 def file(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
-    """GET /files/{path}?expires=UNIX_SECONDS&signature=...
+    """GET /files/{path}?expires=UNIX_SECONDS&signature=...[&small=1]
 
     Streams the picture from local storage, or redirects to a five-minute address of the object store.
     404 for a wrong signature, a lapsed address and a purged file alike.
@@ -45,13 +46,21 @@ def file(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
     expires, signature = request.GET.get("expires", ""), request.GET.get("signature", "")
     if not expires.isdecimal() or not storage.may_read(path, expires, signature, time.time()):
         return envelope.error_response(errors.NotFound(), request)
-    if settings.EGGAPI_S3_BUCKET:
+    is_small = "small" in request.GET
+    if settings.EGGAPI_S3_BUCKET and not is_small:
         return HttpResponseRedirect(default_storage.url(path))
     try:
-        opened = default_storage.open(path)
-    except (FileNotFoundError, SuspiciousFileOperation):
+        response = _small(path) if is_small else _whole(path)
+    except (FileNotFoundError, UnidentifiedImageError, SuspiciousFileOperation):
         return envelope.error_response(errors.NotFound(), request)
-    response = FileResponse(opened, content_type=storage.content_type_of(path))
     response["Cache-Control"] = "private, max-age=86400, immutable"
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _whole(path: str) -> FileResponse:
+    return FileResponse(default_storage.open(path), content_type=storage.content_type_of(path))
+
+
+def _small(path: str) -> HttpResponse:
+    return HttpResponse(thumbnail.of(path), content_type=thumbnail.CONTENT_TYPE)

@@ -101,7 +101,7 @@ def _lines(tasks: Sequence[Task], keys: Mapping[int, str]) -> list[Line]:
     completed = [task.pk for task in tasks if task.status == Status.COMPLETED]
     paths = dict(Output.objects.filter(task__in=completed, index=0).values_list("task_id", "path"))
     return [
-        Line(task, _key_name(task, keys), storage.url_here(paths.get(task.pk, ""), task.expires_at, now))
+        Line(task, _key_name(task, keys), storage.thumbnail_url_here(paths.get(task.pk, ""), task.expires_at, now))
         for task in tasks
     ]
 

@@ -10,7 +10,6 @@ from django.views.decorators.http import require_safe
 
 from accounts.member import Member, members_only
 from eggapi import charts, clock, money
-from eggapi.envelope import base_url
 from generation import storage, summary
 from generation.models import Output, Status, Task
 from generation.views import onboarding
@@ -31,7 +30,7 @@ class Line:
 def overview(request: HttpRequest, member: Member) -> HttpResponse:
     """GET /home: what to do first until that is done, and what the account has done lately."""
     first = onboarding.shown(request, member)
-    lines = _latest(request, member)
+    lines = _latest(member)
     context: dict[str, Any] = {"first": first, "lines": lines}
     if lines:
         context |= _figures(member)
@@ -54,18 +53,13 @@ def _figures(member: Member) -> dict[str, Any]:
     }
 
 
-def _latest(request: HttpRequest, member: Member) -> list[Line]:
+def _latest(member: Member) -> list[Line]:
     own = Task.objects.filter(account=member.account, mode=member.mode)
     tasks = list(own.order_by("-created_at", "-id")[:LATEST])
     completed = [task.pk for task in tasks if task.status == Status.COMPLETED]
-    first = Output.objects.filter(task__in=completed, index=0).exclude(path="")
-    paths = dict(first.values_list("task", "path"))
-    base = base_url(request)
-    return [Line(task, _address(task, paths.get(task.pk), base)) for task in tasks]
-
-
-def _address(task: Task, path: str | None, base: str) -> str:
-    return storage.url_of(path, task.expires_at, base) if path and task.expires_at else ""
+    first = Output.objects.filter(task__in=completed, index=0)
+    paths, now = dict(first.values_list("task", "path")), clock.now()
+    return [Line(task, storage.thumbnail_url_here(paths.get(task.pk, ""), task.expires_at, now)) for task in tasks]
 
 
 def _seconds(took: timedelta | None) -> str:
