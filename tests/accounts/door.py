@@ -36,7 +36,7 @@ def letters(to: str = EMAIL) -> list[Letter]:
 def link(part: str, to: str = EMAIL) -> str:
     """The path of the newest link in a letter that has this in it."""
     found = [path for letter in letters(to) for path in re.findall(r"https?://[^/\s]+(/\S+)", letter.text)]
-    return [path for path in found if part in path][-1]
+    return str([path for path in found if part in path][-1])
 
 
 def confirm(client: Client, to: str = EMAIL) -> Any:
