@@ -1,9 +1,6 @@
 """Workers killed, stopped and drained in the middle of their work."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,33 +13,28 @@ from billing.models import LedgerEntry, Wallet
 from generation.models import Purchase, Route, Task
 from generation.submit import submit
 from tests.emulators.vendor import Speaks, SpeaksAndFinds, Vendor
+from tests.forks import Fork
+from tests.generation import worker
 from tests.generation.conftest import DOLLAR, ended
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]
 
 AddRoute = Callable[..., Route]
-StartWorker = Callable[..., "subprocess.Popen[str]"]
+StartWorker = Callable[..., Fork]
 
 
 @pytest.fixture
-def start_worker(database_url: str, redis_url: str) -> Iterator[StartWorker]:
-    started: list[subprocess.Popen[str]] = []
+def start_worker() -> Iterator[StartWorker]:
+    started: list[Fork] = []
 
-    def start(death: str = "") -> "subprocess.Popen[str]":
-        environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.generation.worker", death], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        started.append(worker)
-        assert worker.stdout
-        assert worker.stdout.readline() == "ready\n"
-        return worker
+    def start(death: str = "") -> Fork:
+        started.append(Fork(worker.main, death))
+        started[-1].wait_until_ready()
+        return started[-1]
 
     yield start
-    for worker in started:
-        worker.kill()
-        worker.wait()
-        worker.stdout.close()  # type: ignore[union-attr]
+    for one in started:
+        one.kill()
 
 
 def post(caller: Caller, prompt: str = "an egg", **fields: object) -> Task:
@@ -169,13 +161,13 @@ def test_sigterm_hears_a_paid_call_to_its_end(
 ) -> None:
     add_route(vendor.url)
     task = post(alice, "an egg vendor:hold")
-    worker = start_worker()
+    one = start_worker()
     while not vendor.seen:
         time.sleep(0.02)
-    worker.terminate()
+    one.terminate()
     time.sleep(0.5)
     vendor.release.set()
-    assert worker.wait(20) == 0
+    assert one.wait(20) == 0
     assert Purchase.objects.get(attempt__task=task).state == "accepted"
 
 

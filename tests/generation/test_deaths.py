@@ -1,9 +1,6 @@
 """A worker killed at every boundary of its work, with every kind of vendor: nothing is paid twice, nothing is lost."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +17,8 @@ from generation.submit import submit
 from tests.emulators.upstream import Upstream
 from tests.emulators.vendor import SpeaksAndFinds, Vendor
 from tests.emulators.vendors import BY_NAME
+from tests.forks import Fork
+from tests.generation import worker
 from tests.generation.conftest import DOLLAR, ended
 from tests.generation.worker import DEATHS
 
@@ -61,12 +60,8 @@ def first(kind: Kind, sell: Callable[..., Route], add_route: Callable[..., Route
         yield running
 
 
-def die(death: str, database_url: str, redis_url: str) -> None:
-    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    worker = subprocess.run(
-        [sys.executable, "-m", "tests.generation.worker", death], env=environment, stdout=subprocess.DEVNULL, timeout=40
-    )
-    assert worker.returncode == -signal.SIGKILL
+def die(death: str) -> None:
+    assert Fork(worker.main, death).wait(40) == -signal.SIGKILL
 
 
 def let_leases_lapse() -> None:
@@ -92,14 +87,12 @@ def test_it_is_paid_once(
     first: Upstream | Vendor,
     alice: Caller,
     add_route: Callable[..., Route],
-    database_url: str,
-    redis_url: str,
     request: pytest.FixtureRequest,
 ) -> None:
     with Vendor() as second:
         add_route(second.url)
         task, _ = submit(alice, {"model": "nanobanana", "prompt": f"an egg {fault(kind, death)}"})
-        die(death, database_url, redis_url)
+        die(death)
         first.overrides = {"fault": "ok" if isinstance(first, Vendor) else ""}
         second.overrides = {"fault": "ok"}
         first.release.set()

@@ -1,9 +1,6 @@
 """Money when many submit at once, and when the process that submits is killed."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -11,6 +8,8 @@ import pytest
 from billing.models import Hold
 from generation.models import Task
 from tests.customer import EGG, Customer, at_once
+from tests.forks import Fork
+from tests.generation import submitter
 
 PRICE = 10_000
 
@@ -61,28 +60,24 @@ class TestCrowd:
             assert_accounted_for(customer)
 
 
-def killed(customer: Customer, death: str, database_url: str) -> None:
-    environment = {**os.environ, "EGGAPI_LOG_LEVEL": "CRITICAL"}
-    if database_url.startswith("postgres"):
-        environment["DATABASE_URL"] = database_url
-    command = [sys.executable, "-m", "tests.generation.submitter", customer.secret, death]
-    assert subprocess.run(command, env=environment, timeout=60).returncode == -signal.SIGKILL
+def killed(customer: Customer, death: str) -> None:
+    assert Fork(submitter.main, customer.secret, death).wait(60) == -signal.SIGKILL
 
 
 class TestKilled:
     """With SIGKILL, in the middle of the transaction and just after it."""
 
-    def test_nothing_is_left_of_what_was_not_committed(self, alice: Customer, database_url: str) -> None:
+    def test_nothing_is_left_of_what_was_not_committed(self, alice: Customer) -> None:
         alice.leave(PRICE)
-        killed(alice, "before-commit", database_url)
+        killed(alice, "before-commit")
         alice.assert_nothing_happened()
         assert alice.wallet.posted == PRICE
         answer = alice.post(EGG, Idempotency_Key="order-7")
         assert (answer.status, "Idempotent-Replayed" in answer.headers) == (202, False)
         assert_accounted_for(alice)
 
-    def test_what_was_committed_is_found_by_its_key(self, alice: Customer, database_url: str) -> None:
-        killed(alice, "after-commit", database_url)
+    def test_what_was_committed_is_found_by_its_key(self, alice: Customer) -> None:
+        killed(alice, "after-commit")
         answer = alice.post(EGG, Idempotency_Key="order-7")
         assert (answer.status, answer.data["id"]) == (202, Task.objects.get().id)
         assert answer.headers["Idempotent-Replayed"] == "true"

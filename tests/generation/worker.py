@@ -1,20 +1,13 @@
-"""A worker process for tests: an engine that knows the loopback vendors, and can be made to die at a point.
-
-    python -m tests.generation.worker [DEATH]
-
-DEATH is one of DEATHS, in the order a task comes by them.
-"""
+"""A worker process for tests, to be forked: an engine that knows the loopback vendors, and may die at a point."""
 
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-import django
-
+# In the order a task comes by them.
 DEATHS = (
     "after-claim",
     "before-open",
@@ -40,8 +33,8 @@ def die(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(death: str) -> None:
-    django.setup()
+def main(ready: Callable[[], None], death: str) -> None:
+    """`death` is one of DEATHS, or empty."""
     from django.conf import settings
     from django.db import transaction
 
@@ -104,11 +97,6 @@ def main(death: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     engine.wake()
-    print("ready", flush=True)
+    ready()
     stop.wait()
     engine.stop(settings.EGGAPI_DRAIN_SECONDS)
-
-
-if __name__ == "__main__":
-    os.environ["DJANGO_SETTINGS_MODULE"] = "eggapi.settings"
-    main(sys.argv[1] if len(sys.argv) > 1 else "")
