@@ -180,6 +180,7 @@ _apps = {
     "google": (os.environ.get("GOOGLE_CLIENT_ID", ""), os.environ.get("GOOGLE_CLIENT_SECRET", "")),
 }
 _scopes = {"github": ["user:email"], "google": ["email"]}
+_doors = {"github": "https://github.com", "google": "https://accounts.google.com"}
 SOCIALACCOUNT_PROVIDERS = {
     name: {"APPS": [{"client_id": id_, "secret": secret}], "SCOPE": _scopes[name], "OAUTH_PKCE_ENABLED": True}
     for name, (id_, secret) in _apps.items()
@@ -327,7 +328,8 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": ["'self'"],
         "manifest-src": ["'self'"],
         "base-uri": ["'none'"],
-        "form-action": ["'self'", "https://checkout.stripe.com"],
+        # Browsers ask this of where a form of ours leads on to, too.
+        "form-action": ["'self'", "https://checkout.stripe.com", *(_doors[name] for name in SOCIALACCOUNT_PROVIDERS)],
         "frame-ancestors": ["'none'"],
     }
 }
