@@ -7,7 +7,7 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts.models import User
+from accounts.models import Invitation, User
 
 LABEL = SafeString(
     'I accept the <a href="/legal/terms" target="_blank">terms</a>'
@@ -26,8 +26,9 @@ class Agreement(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if invitation := get_adapter().invitation:
-            self.initial["email"] = invitation.email
+        self.invitation: Invitation | None = get_adapter().invitation
+        if self.invitation:
+            self.initial["email"] = self.invitation.email
             self.fields["email"].disabled = True
 
     def signup(self, request: HttpRequest, user: User) -> None:

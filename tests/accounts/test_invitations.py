@@ -44,6 +44,7 @@ class TestStranger:
     def test_it_works(self, client: Client, path: str) -> None:
         assert path in letters(BOB)[0].text
         assert client.get(path)["Location"] == "/accounts/signup/"
+        assert "You join alice@example.com, as billing." in client.get("/accounts/signup/").content.decode()
         sign_up(client, BOB)
         assert signed_in_as(client) == BOB
         assert roles() == {"alice@example.com": "billing"}
