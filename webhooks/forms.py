@@ -1,9 +1,9 @@
 """What people fill in about their webhooks."""
 
 from datetime import UTC, datetime, time
-from typing import Any
 
 from django import forms
+from django.db.models import Q
 
 from eggapi import ids
 from eggapi.addresses import MAX_URL_LENGTH, BadUrl, check_url
@@ -37,25 +37,25 @@ class DeliveryFilter(forms.Form):
     since = forms.DateField(required=False, input_formats=["%Y-%m-%d"], label="From (UTC)", widget=Day)
     until = forms.DateField(required=False, input_formats=["%Y-%m-%d"], label="To (UTC)", widget=Day)
 
-    def lookups(self) -> dict[str, Any]:
-        """Of what was understood."""
+    def conditions(self, account_id: int, mode: str) -> list[Q]:
+        """What was understood, of the deliveries of an account in a mode."""
         read = self.cleaned_data
-        lookups: dict[str, Any] = {}
+        found: list[Q] = []
         if text := read.get("q"):
-            lookups["event" if ids.EVENT_ID.fullmatch(text) else "event__task_id"] = text
+            found.append(Q(event=text) if ids.EVENT_ID.fullmatch(text) else selection.of_task(text))
         if state := read.get("state"):
-            lookups |= selection.of_state(state)
+            found.append(selection.of_state(state))
         if answer := read.get("answer"):
-            lookups |= selection.of_answer(answer)
+            found.append(selection.of_answer(answer))
         if kind := read.get("type"):
-            lookups["event__type"] = kind
+            found.append(selection.of_type(account_id, mode, kind))
         if host := read.get("host"):
-            lookups["host"] = host
+            found.append(selection.of_host(host))
         if since := read.get("since"):
-            lookups["created_at__gte"] = datetime.combine(since, time.min, UTC)
+            found.append(Q(created_at__gte=datetime.combine(since, time.min, UTC)))
         if until := read.get("until"):
-            lookups["created_at__lte"] = datetime.combine(until, time.max, UTC)
-        return lookups
+            found.append(Q(created_at__lte=datetime.combine(until, time.max, UTC)))
+        return found
 
 
 class SendTestForm(forms.Form):

@@ -23,10 +23,12 @@ class Receiver:
 
     @property
     def state(self) -> str:
-        """healthy, failing or disabled"""
-        if self.origin is None:
+        """healthy, new, failing or disabled; what was only tried by hand has no origin, however it failed"""
+        if self.origin:
+            return "disabled" if self.origin.disabled_at else "failing"
+        if self.arrived:
             return "healthy"
-        return "disabled" if self.origin.disabled_at else "failing"
+        return "new" if self.waiting else "failing"
 
 
 def of(account_id: int, mode: str, now: datetime) -> list[Receiver]:

@@ -177,11 +177,12 @@ def _page(request: HttpRequest, member: Member, pair: str = "", **forms: Any) ->
     now = clock.now()
     chosen = DeliveryFilter(request.GET)
     chosen.is_valid()
-    own = _own(member).filter(**chosen.lookups()).defer("event__payload")
-    leaf = pagination.turn(own.order_by("-created_at", "-pk"), request.GET)
+    conditions = chosen.conditions(member.account.pk, member.mode)
+    found = _own(member).filter(*conditions).defer("event__payload")
+    leaf = pagination.turn(found.order_by("-created_at", "-pk"), request.GET)
     context: dict[str, Any] = {
         "chosen": chosen,
-        "is_chosen": bool(chosen.lookups()),
+        "is_chosen": bool(conditions),
         "page": leaf,
         "lines": _lines(leaf.rows),
         "is_live": _is_under_way(leaf.rows, now),

@@ -22,7 +22,7 @@ from accounts.opening import account_of
 from eggapi import clock
 from eggapi.ratelimit import Limit
 from tests.webhooks.conftest import queue
-from webhooks import secrets, signing
+from webhooks import receivers, secrets, signing
 from webhooks import views as pages
 from webhooks.models import Delivery, DeliveryAttempt, Event, Origin
 
@@ -101,6 +101,11 @@ class TestReceivers:
             ("/webhooks?host=example.com%3A443", HOST, "disabled"),
             ("/webhooks?host=ok.example%3A8443", "ok.example:8443", "healthy"),
         ]
+
+    @pytest.mark.parametrize(("state", "shown"), [("delivered", "healthy"), ("due", "new"), ("failed", "failing")])
+    def test_one_that_has_no_origin(self, client: Client, alice: Account, state: str, shown: str) -> None:
+        deliver(alice, state)
+        assert receivers.of(alice.pk, "test", clock.now())[0].state == shown
 
     def test_what_only_fails_is_failing(self, client: Client, alice: Account) -> None:
         fail(alice, disabled=False)

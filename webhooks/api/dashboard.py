@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import NO_STORE, V1View
 from accounts.authentication import SessionCaller
+from accounts.caller import Caller
 from accounts.models import Account, User
 from eggapi import fields, ids, pagination
 from eggapi.addresses import BadUrl, check_url
@@ -60,8 +62,8 @@ class DeliveryList(WebhookView):
 
     @openapi.delivery_list
     def get(self, request: Request) -> Response:
-        page = pagination.read(request.query_params)
-        own = self.deliveries.filter(**_filters(request.query_params), **pagination.period(request.query_params))
+        page, period = pagination.read(request.query_params), pagination.period(request.query_params)
+        own = self.deliveries.filter(*_conditions(request.query_params, self.caller), **period)
         found = own.defer("event__payload").order_by("-created_at", "-pk")[page.slice]
         return Response(page.body([delivery_body(delivery) for delivery in found], pagination.count(own)))
 
@@ -146,22 +148,21 @@ class OriginList(WebhookView):
         return Response({"host": host, "enabled": True})
 
 
-def _filters(query: Mapping[str, str]) -> dict[str, Any]:
-    filters: dict[str, Any] = {}
-    for name, choices, lookups in [
-        ("state", Delivery.State, selection.of_state),
-        ("type", Event.Type, lambda value: {"event__type": value}),
-    ]:
+def _conditions(query: Mapping[str, str], caller: Caller) -> list[Q]:
+    """What of the deliveries is asked for. Raises ValidationFailed."""
+    of_type = partial(selection.of_type, caller.account_id, caller.mode)
+    conditions = []
+    for name, choices, chosen in [("state", Delivery.State, selection.of_state), ("type", Event.Type, of_type)]:
         if value := query.get(name):
             if value not in choices.values:
                 raise ValidationFailed({name: f"must be one of {', '.join(choices.values)}"})
-            filters |= lookups(value)
-    for name, column in [("host", "host"), ("task_id", "event__task_id")]:
+            conditions.append(chosen(value))
+    for name, fitting in [("host", selection.of_host), ("task_id", selection.of_task)]:
         if value := query.get(name):
             if "\0" in value:
                 raise ValidationFailed({name: "must not contain NUL"})
-            filters[column] = value
-    return filters
+            conditions.append(fitting(value))
+    return conditions
 
 
 def _moment(value: Any) -> datetime:
