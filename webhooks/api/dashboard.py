@@ -1,6 +1,6 @@
 """/v1/webhooks: what somebody signed in to the dashboard sees of webhooks and can do about them. No key gets in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -150,7 +150,7 @@ class OriginList(WebhookView):
 
 def _conditions(query: Mapping[str, str], caller: Caller) -> list[Q]:
     """What of the deliveries is asked for. Raises ValidationFailed."""
-    of_type = partial(selection.of_type, caller.account_id, caller.mode)
+    of_type: Callable[[str], Q] = partial(selection.of_type, caller.account_id, caller.mode)
     conditions = []
     for name, choices, chosen in [("state", Delivery.State, selection.of_state), ("type", Event.Type, of_type)]:
         if value := query.get(name):
