@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
@@ -12,7 +13,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from accounts.admin import actor_of
 from accounts.models import Mode
 from billing.admin import dollars
-from eggapi import clock, money
+from eggapi import money
 from eggapi.readonly import ReadOnly
 from generation import chain, edit
 from generation.admin.chain import ChainPages
@@ -68,15 +69,14 @@ class ImageModelAdmin(ChainPages, ModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImageModel]:
-        return super().get_queryset(request).prefetch_related("prices", "routes__provider")  # type: ignore[no-any-return]
+        return super().get_queryset(request).prefetch_related("prices", "routes__provider").annotate(now=Now())  # type: ignore[no-any-return]
 
     def save_model(self, request: HttpRequest, obj: ImageModel, form: Any, change: bool) -> None:
         edit.describe(obj, obj.description, obj.enabled, actor_of(request))
 
     @admin.display(description="prices now")
-    def prices(self, model: ImageModel) -> str:
-        now = clock.now()
-        past = sorted((price for price in model.prices.all() if price.since <= now), key=lambda price: price.since)
+    def prices(self, model: Any) -> str:
+        past = sorted((each for each in model.prices.all() if each.since <= model.now), key=lambda price: price.since)
         latest = {price.resolution: price.amount for price in past}
         return ", ".join(f"{name} {money.display(latest[name])}" for name in model.resolutions if name in latest)
 
@@ -105,15 +105,16 @@ class PriceAdmin(ModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Price]:
-        return super().get_queryset(request).select_related("model").prefetch_related(PRICED, "model__prices")  # type: ignore[no-any-return]
+        prices: QuerySet[Price] = super().get_queryset(request).select_related("model").annotate(now=Now())
+        return prices.prefetch_related(PRICED, "model__prices")
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         obj.pk = edit.add_price(obj.model, obj.resolution, obj.amount, obj.since, actor_of(request)).pk
 
     @admin.display(description="state")
-    def state(self, price: Price) -> str:
-        now = clock.now()
-        if price.since > now:
+    def state(self, price: Any) -> str:
+        if price.since > price.now:
             return "to come"
-        later = [each for each in price.model.prices.all() if each.resolution == price.resolution and each.since <= now]
-        return "now" if max(later, key=lambda each: each.since).pk == price.pk else "past"
+        rivals = [each for each in price.model.prices.all() if each.resolution == price.resolution]
+        latest = max((each for each in rivals if each.since <= price.now), key=lambda each: each.since)
+        return "now" if latest.pk == price.pk else "past"
