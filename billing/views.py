@@ -122,7 +122,9 @@ def _page(request: HttpRequest, member: Member, **forms: Any) -> HttpResponse:
         "takes_cards": topup.is_on(),
         "redeem_form": RedeemForm(label_suffix=""),
         "topup_form": TopUpForm(label_suffix=""),
-        "warning_form": WarningForm(initial={"amount": "" if low is None else money.bare(low).removesuffix("0000")}),
+        "warning_form": WarningForm(
+            label_suffix="", initial={"amount": "" if low is None else money.bare(low).removesuffix("0000")}
+        ),
         "curl": f'curl {base_url(request)}/v1/balance -H "Authorization: Bearer $EGGAPI_KEY"',
         "recent_months": months[:RECENT_MONTHS],
         "earlier_months": months[RECENT_MONTHS:],
