@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 Show = Callable[[int], str]
-WIDTH, HEIGHT, FOOT, LEFT = 720, 200, 20, 64
+WIDTH, HEIGHT, FOOT, LEFT = 720, 200, 20, 76
 COLOURS = 6
 
 
