@@ -109,7 +109,7 @@ def keep(page: Page, path: str, theme: str) -> None:
     """The pictures in docs/screenshots, made anew with UPDATE_DOCS=1."""
     SCREENSHOTS.mkdir(exist_ok=True)
     name = path.strip("/").replace("/", "-") or "landing"
-    page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.jpg", type="jpeg", quality=70, scale="css")
+    page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.jpg", type="jpeg", quality=60, scale="css")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
