@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.caller import Caller
@@ -38,8 +38,6 @@ def post(caller: Caller, prompt: str = "an egg") -> Task:
 
 
 def claim(room: int = 10, *, suspects: bool = False) -> list[Any]:
-    from django.db import transaction
-
     with transaction.atomic():
         return engine._claim(room, suspects=suspects)
 
@@ -109,8 +107,6 @@ def test_a_task_is_settled_once(tester: Caller) -> None:
 
     def race() -> None:
         barrier.wait()
-        from django.db import transaction
-
         with transaction.atomic():
             won.extend(settle.settle([Ending(mine.task, "deadline", "race")]))
         connection.close()
@@ -154,8 +150,9 @@ def test_a_busy_engine_comes_to_its_suspects(
     engine.wake()
     while not vendor.seen:
         time.sleep(0.02)
-    suspect = post(alice)
-    Task.objects.filter(pk=suspect.pk).update(claims_without_progress=2)
+    with transaction.atomic():  # the busy engine sees it as a suspect or not at all
+        suspect = post(alice)
+        Task.objects.filter(pk=suspect.pk).update(claims_without_progress=2)
     assert ended(suspect).status == "completed"
     vendor.release.set()
 

@@ -32,25 +32,25 @@ def test_no_line_holds_what_belongs_to_a_customer(
     alice = Customer(mode="live")
     alice.leave(DOLLAR)
     secret = {
-        "prompt": "PROMPT-5e1c",
-        "negative_prompt": "NEGATIVE-5e1c",
-        "webhook_url": "https://webhook-5e1c.example/?QUERY-5e1c",
+        "prompt": "PROMPT-5E1C",
+        "negative_prompt": "NEGATIVE-5E1C",
+        "webhook_url": "https://webhook-5E1C.example/?QUERY-5E1C",
     }
     with written() as log:
-        sent = {"Idempotency_Key": "IDEMPOTENCY-5e1c", "User_Agent": "AGENT-5e1c", "Cookie": "sessionid=COOKIE-5e1c"}
+        sent = {"Idempotency_Key": "IDEMPOTENCY-5E1C", "User_Agent": "AGENT-5E1C", "Cookie": "sessionid=COOKIE-5E1C"}
         for fault in ("ok", "refused", "e500", "cut", "drop"):
-            alice.generate(**secret | {"prompt": f"PROMPT-5e1c vendor:{fault}"})
+            alice.generate(**secret | {"prompt": f"PROMPT-5E1C vendor:{fault}"})
         for task in Task.objects.all():
             engine.wake()
             ended(task)
         alice.generate(**secret, num_outputs=9)
         for _ in range(3):
             alice.post({"model": "nanobanana"} | secret, **sent)
-        alice.post(b'{"prompt": "PROMPT-5e1c', **sent)
-        alice.get("/v1/tasks?model=QUERY-5e1c", **sent)
+        alice.post(b'{"prompt": "PROMPT-5E1C', **sent)
+        alice.get("/v1/tasks?model=QUERY-5E1C", **sent)
         alice.get("/v1/tasks", Authorization=f"Bearer {KEY}", **sent)
-        alice.get("/v1/tasks", Authorization="Basic QUERY-5e1c", **sent)
-        alice.http.get("/accounts/login/?next=QUERY-5e1c")
+        alice.get("/v1/tasks", Authorization="Basic QUERY-5E1C", **sent)
+        alice.http.get("/accounts/login/?next=QUERY-5E1C")
 
         def burst(*_: Any) -> None:
             raise IntegrityError(f"Failing row contains ({secret['prompt']}, {alice.secret})")
@@ -63,7 +63,7 @@ def test_no_line_holds_what_belongs_to_a_customer(
         url = alice.get(f"/v1/tasks/{add_task(alice, 'completed').id}").data["output"]["url"]
         alice.http.get(url)
     assert len(log.requests) > 15
-    assert "5e1c" not in log.text
+    assert "5E1C" not in log.text
     assert alice.secret[9:] not in log.text
     assert KEY[9:] not in log.text
     assert "signature=" not in log.text

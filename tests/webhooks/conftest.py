@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 from pytest_django import Settings
 
@@ -51,10 +52,11 @@ def courier(account: Account) -> Iterator[None]:
 
 
 def post(account: Account, url: str, payload: bytes = b'{"event":"task.completed"}') -> Delivery:
-    """Publishes an event for the courier to deliver, and returns its delivery."""
-    queue(account, url, payload=payload)
+    """Publishes an event for the courier to deliver, and returns its delivery as it was before it was taken."""
+    with transaction.atomic():
+        queue(account, url, payload=payload)
+        newest: Delivery = Delivery.objects.latest("pk")
     delivery.wake()
-    newest: Delivery = Delivery.objects.latest("pk")
     return newest
 
 
@@ -75,8 +77,18 @@ def due_now(one: Delivery) -> timedelta:
     return wait
 
 
-def pass_time(time: timedelta) -> None:
-    """Moves everything that is written down back, as if so much later."""
+def pass_time(passed: timedelta) -> None:
+    """Moves everything that is written down back, as if so much later; not under a courier's hands."""
+    moved = False
+    while not moved:
+        time.sleep(0.01)
+        with transaction.atomic():
+            list(Delivery.objects.select_for_update().values_list("pk"))
+            if moved := not Delivery.objects.exclude(lease_until=None).exists():
+                _move_back(passed)
+
+
+def _move_back(passed: timedelta) -> None:
     for model, columns in {
         Delivery: ["created_at", "next_run_at", "lease_until", "delivered_at"],
         DeliveryAttempt: ["at"],
@@ -84,7 +96,7 @@ def pass_time(time: timedelta) -> None:
         Origin: ["first_failure_at", "last_failure_at", "disabled_at"],
         Secret: ["created_at", "expires_at"],
     }.items():
-        model._default_manager.update(**{column: F(column) - time for column in columns})
+        model._default_manager.update(**{column: F(column) - passed for column in columns})
 
 
 def after_attempt(one: Delivery, n: int, seconds: float = 5) -> Delivery:
