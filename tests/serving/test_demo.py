@@ -66,7 +66,7 @@ class TestDemo:
 
     def test_the_keys_have_a_past(self) -> None:
         demo()
-        keys = {key.name: key for key in ApiKey.objects.filter(account__name=EMAIL)}
+        keys = {key.name: key for key in ApiKey.objects.filter(account__name=EMAIL).order_by("pk")}
         now = clock.now()
         assert list(keys) == ["Production", "Staging", "Newsletter automation", "Old laptop"]
         unused = [name for name, key in keys.items() if key.last_used_at and (now - key.last_used_at).days >= 40]
