@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Literal, NamedTuple
 from urllib.parse import urljoin
@@ -105,6 +106,10 @@ def trust() -> ssl.SSLContext:
     return context
 
 
+# Read once, which takes some 50 ms and a megabyte: aiohttp leaves a context as it is, so all sessions may share one.
+shared_trust = cache(trust)
+
+
 def in_words(error: Exception) -> str:
     match error:
         case TimeoutError() | requests.Timeout():
@@ -169,7 +174,7 @@ def open_session(policy: Policy, *, pooled: bool = False) -> aiohttp.ClientSessi
     guard: dict[str, Any] = {}
     if policy == "public":
         guard = {"resolver": GuardedResolver(), "socket_factory": guarded_socket, "use_dns_cache": False}
-    connector = aiohttp.TCPConnector(limit=0, force_close=not pooled, ssl=trust(), **guard)
+    connector = aiohttp.TCPConnector(limit=0, force_close=not pooled, ssl=shared_trust(), **guard)
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(_connected)
     trace.on_connection_create_start.append(_connecting)

@@ -16,3 +16,6 @@ import eggapi.urls  # noqa: E402, F401
 import generation.engine  # noqa: E402, F401
 import tests.emulators.vendor  # noqa: E402, F401
 import webhooks.delivery  # noqa: E402, F401
+from eggapi.http import shared_trust  # noqa: E402
+
+shared_trust()

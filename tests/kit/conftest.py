@@ -9,6 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from eggapi.fetch import _trusted
+from eggapi.http import shared_trust
 from tests.kit.doors import Names
 from tests.kit.loopback import Authority, Loopback
 
@@ -52,6 +53,8 @@ def allow(settings: Settings) -> Callable[[Loopback], Loopback]:
 def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     made = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(made.file))
-    _trusted.cache_clear()
+    for trust in (_trusted, shared_trust):
+        trust.cache_clear()
     yield made
-    _trusted.cache_clear()
+    for trust in (_trusted, shared_trust):
+        trust.cache_clear()
