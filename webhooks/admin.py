@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.paginator import InfinitePaginator
 
 from eggapi.readonly import ReadOnly
 from webhooks.models import Delivery, DeliveryAttempt, Event, Origin
@@ -27,6 +28,7 @@ class EventAdmin(ReadOnly, ModelAdmin):
     search_fields = ("id__exact", "task_id__exact")
     ordering = ("-created_at",)
     show_full_result_count = False
+    paginator = InfinitePaginator
     fields = ("id", "type", "task_id", "account", "mode", "seq", "created_at", "emptied_at", "body")
     inlines = (DeliveriesOfEvent,)
 
@@ -43,6 +45,7 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
     search_fields = ("event__id__exact", "event__task_id__exact")
     ordering = ("-id",)
     show_full_result_count = False
+    paginator = InfinitePaginator
     fields = (
         "event", "account", "mode", "url", "state", "attempts", "granted", "by_hand", "next_run_at", "lease_until",
         "delivered_at", "last_status", "last_error",

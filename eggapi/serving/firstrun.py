@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
 
@@ -31,6 +32,8 @@ def first_account(email: str) -> tuple[User, Account]:
     there is none."""
     account = opening.account_of(email)
     user = User.objects.get(email=email)
+    # Whoever may set the variable may read its mail, too.
+    EmailAddress.objects.get_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
     if settings.EGGAPI_EMBEDDED and not User.objects.filter(is_superuser=True).exists():
         User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
         user.refresh_from_db()
