@@ -1,6 +1,8 @@
 # Every target first sets up what it needs: see requirements/install.
 PYTHON = .venv/bin/python
-PYTEST = $(PYTHON) -m pytest --quiet --numprocesses logical --maxprocesses 8 --dist worksteal
+# One process more than processors: some tests wait for servers and for time.
+PROCESSES = $(shell $(PYTHON) -c "import os; print(min(8, 1 + (os.cpu_count() or 1)))")
+PYTEST = $(PYTHON) -m pytest --quiet --numprocesses $(PROCESSES) --dist worksteal
 
 .PHONY: help run test lint bench clean
 
