@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parent.parent
 # Package -> the packages it may import beside itself. "top" is what ties the house together.
 MAY_IMPORT = {

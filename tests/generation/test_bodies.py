@@ -21,6 +21,8 @@ from generation import body
 from generation.body import PIECE
 from generation.providers.base import Call, Reference
 
+pytestmark = pytest.mark.once
+
 AWKWARD = [
     'an "egg"',
     "an egg\r\n\r\n--boundary--\r\n",

@@ -21,7 +21,7 @@ from tests.emulators.replicate import Replicate
 from tests.emulators.upstream import Ask
 from tests.generation.past import add_task
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 JOB = Ask("", "an egg", id="024ca5b1-45d3-4afd-883e-000000000000", raw={"input": {}})
 

@@ -25,6 +25,8 @@ from tests.customer import Answer
 from tests.generation.bucket import keep_pictures_at, make_bucket, serving_s3, settings_with
 from tests.servers import free_port
 
+pytestmark = pytest.mark.once
+
 TASK, TOKEN = ids.task_id(), ids.path_token()
 
 

@@ -18,7 +18,7 @@ from tests.emulators.kie import Kie
 from tests.emulators.vendors import BY_NAME
 from tests.servers import free_port
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 Sell = Callable[..., Route]
 

@@ -12,6 +12,8 @@ from PIL import Image
 
 from generation import storage
 
+pytestmark = pytest.mark.once
+
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 PATH = "images/gen_000000000000000000000000/token/0.png"
 

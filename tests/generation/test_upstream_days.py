@@ -29,7 +29,7 @@ from tests.kit.log import Lines, written
 from tests.servers import free_port
 from webhooks.models import Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 Run = Callable[..., Task]
 AddRoute = Callable[..., Route]

@@ -15,6 +15,8 @@ from accounts.models import Mode, User
 from accounts.opening import account_of
 from eggapi import docs, errors, openapi
 
+pytestmark = pytest.mark.once
+
 PAGES = [f"/docs/{name}" for name in docs.NAMES]
 
 

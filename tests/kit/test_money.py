@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from eggapi import money
 from eggapi.money import UsdField
 
+pytestmark = pytest.mark.once
+
 micros = st.integers(-money.LARGEST, money.LARGEST)
 
 

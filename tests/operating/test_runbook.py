@@ -12,6 +12,8 @@ from eggapi.alerts import Raised
 from eggapi.docs import FOLDER, page_of
 from generation.standing import ASPECTS
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("eggapi", "accounts", "billing", "webhooks", "generation")
 
