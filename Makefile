@@ -14,10 +14,12 @@ run: ## start EggAPI, embedded, in the foreground; its data is in var/
 	@requirements/install base
 	@exec $(PYTHON) manage.py serve
 
-test: ## run the tests on PostgreSQL and Redis, then on SQLite
+# A browser keeps an event loop running in its process, which nobody else's tests would bear.
+test: ## run the tests on PostgreSQL and Redis, then on SQLite, then in a browser
 	@requirements/install dev
-	EGGAPI_TEST_DB=postgres $(PYTEST)
-	EGGAPI_TEST_DB=sqlite $(PYTEST) -m "not postgres_only and not once"
+	EGGAPI_TEST_DB=postgres $(PYTEST) --ignore=tests/browser
+	EGGAPI_TEST_DB=sqlite $(PYTEST) --ignore=tests/browser -m "not postgres_only and not once"
+	EGGAPI_TEST_DB=sqlite $(PYTEST) -rs tests/browser
 
 lint: export EGGAPI_HOME = .mypy_cache/home
 lint: ## check style and types
