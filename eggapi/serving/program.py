@@ -80,7 +80,6 @@ def _refusal(error: HTTPError) -> str:
     """In the server's own words, where it has any."""
     try:
         told = json.loads(error.read())["error"]
-        faults = "".join(f" {field} {fault}." for field, fault in told.get("fields", {}).items())
-        return f"the server refused: {error.code} {told['code']}: {told['message']}{faults}"
+        return f"the server refused: {error.code} {told['code']}: {told['message']}"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return f"the server answered {error.code}"

@@ -132,7 +132,9 @@ def test_it_serves_on_without_a_first_picture(egg: Installation) -> None:
         database.execute("INSERT INTO generation_imagemodel VALUES (1, 'other', 'A model of ours.', '[\"1k\"]', FALSE)")
     egg.start()
     egg.wait_for(lambda: "First picture" in lines(egg))
-    assert lines(egg)["First picture"].startswith("could not be made (the server answered 400")
+    assert lines(egg)["First picture"].startswith(
+        "could not be made (the server refused: 400 VALIDATION_ERROR: model: "
+    )
     assert egg.is_ready()
 
 
