@@ -106,7 +106,7 @@ def after_attempt(one: Delivery, n: int, seconds: float = 5) -> Delivery:
     return one
 
 
-def until(true: Callable[[], bool], seconds: float = 5) -> None:
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
     give_up_at = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < give_up_at, "it did not come to pass"
