@@ -24,7 +24,7 @@ def run(function: Batch[T, R], items: list[T]) -> list[R | Exception]:
     try:
         with transaction.atomic():
             return list(function(items))
-    except Exception as error:
+    except Exception as error:  # returned to whom it concerns, or met again one by one
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
         if len(items) == 1:

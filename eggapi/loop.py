@@ -109,7 +109,7 @@ class Loop(threading.Thread, Generic[T]):
                 await self._drive_suspect()
             room = min(CLAIM_AT_ONCE, self.work.capacity - len(self._driving))
             items = await self._ask(self.work.claim, room) if room > 0 else []
-        except Exception as error:
+        except Exception as error:  # the database comes back, and the loop must still be there
             log.error("cannot claim", extra={"loop": self.name}, exc_info=error)
             await asyncio.sleep(IDLE_SECONDS)
             return False
@@ -148,7 +148,7 @@ class Loop(threading.Thread, Generic[T]):
     async def _drive(self, item: T) -> None:
         try:
             due_in = await self.work.drive(item)
-        except Exception as error:
+        except Exception as error:  # one item's fault must not stop the others
             log.error("driving failed", extra={"loop": self.name, "item": str(item)}, exc_info=error)
             await self._quietly(self.desk.call(self.work.give_back, item))
             return
@@ -175,5 +175,5 @@ class Loop(threading.Thread, Generic[T]):
         """A lost lease or an absent database heals by itself: the row falls due again."""
         try:
             await awaitable
-        except Exception as error:
+        except Exception as error:  # see above
             log.error("bookkeeping failed", extra={"loop": self.name}, exc_info=error)

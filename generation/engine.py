@@ -90,7 +90,7 @@ class TaskWork:
         while True:
             try:
                 await loop.desk.call(_heartbeat, WORKER)
-            except Exception as error:
+            except Exception as error:  # the database comes back; a worker without a heartbeat would look dead for good
                 log.error("no heartbeat", exc_info=error)
             await asyncio.sleep(HEARTBEAT_SECONDS)
 

@@ -101,7 +101,7 @@ def run(provider_id: int) -> None:
     connection.close()
     try:
         found = asyncio.run(_bought(entry, probe))
-    except Exception as error:
+    except Exception as error:  # an operator is waiting for a verdict, whatever an adapter does
         log.error("probe failed", exc_info=error)
         found = replace(probe, state="failed", cost=None, message=f"Something went wrong on our side. {MAY_COST}")
     _keep(provider_id, found)

@@ -59,7 +59,7 @@ class Probe:
     def _run(self) -> None:
         try:
             self._faults = self._check()
-        except Exception as error:
+        except Exception as error:  # any exception is what this check is for: it is the answer
             self._faults = {self._name: f"not available ({type(error).__name__})"}
         finally:
             connection.close()

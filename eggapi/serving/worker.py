@@ -35,7 +35,7 @@ class EmbeddedWorker(threading.Thread):
         while not self._stopping:
             try:
                 self._work()
-            except Exception as error:
+            except Exception as error:  # nobody else would start it again
                 log.error("the embedded worker ended", exc_info=error)
             time.sleep(0 if self._stopping else PAUSE_SECONDS)
 
