@@ -1,8 +1,7 @@
 """Another EggAPI as upstream: what is sent, what its answers mean, whose webhooks count, and our own application."""
 
-import asyncio
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -15,7 +14,6 @@ from generation.models import Attempt, Purchase, Route, Task
 from generation.providers.base import (
     Accepted,
     BadCredential,
-    Call,
     Callback,
     Failed,
     Finished,
@@ -30,15 +28,14 @@ from generation.providers.base import (
     Unreadable,
 )
 from generation.providers.eggapi import EggAPI
-from generation.transport import Transport
 from tests.customer import Customer
 from tests.emulators.eggapi import SECRET
 from tests.emulators.eggapi import EggAPI as Upstream
 from tests.generation.conftest import ended
+from tests.generation.providers.conversation import Steps, answered, converse
 
 JOB = Job("ref-1", "nanobanana", "an egg")
 PICTURE = Reference("/nowhere", "image/png", "https://pictures.example/1.png")
-Steps = Generator[Call, Reply, Any]
 
 
 @pytest.fixture
@@ -52,51 +49,29 @@ def adapter(upstream: Upstream) -> EggAPI:
     return EggAPI(upstream.base_url, upstream.key, SECRET)
 
 
-def run(adapter: EggAPI, steps: Steps) -> Any:
-    async def converse() -> Any:
-        transport = Transport()
-        try:
-            return await transport.converse(adapter, steps, paid=True)
-        finally:
-            await transport.close()
-
-    return asyncio.run(converse())
-
-
-def answered(steps: Steps, *replies: Reply) -> Any:
-    """What comes of answers no emulator has to give."""
-    next(steps)
-    try:
-        for reply in replies:
-            steps.send(reply)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it asks for more")
-
-
 def submitted(adapter: EggAPI, fault: str) -> Any:
-    return run(adapter, adapter.submit(replace(JOB, prompt=f"an egg fault:{fault}")))
+    return converse(adapter, adapter.submit(replace(JOB, prompt=f"an egg fault:{fault}")))
 
 
 def polled(adapter: EggAPI, fault: str, polls: int = 1) -> Any:
     """What the last of so many polls says."""
     accepted = submitted(adapter, fault)
-    return [run(adapter, adapter.poll(JOB, accepted.upstream_id)) for _ in range(polls)][-1]
+    return [converse(adapter, adapter.poll(JOB, accepted.upstream_id)) for _ in range(polls)][-1]
 
 
 # -- submit ----------------------------------------------------------------------------------------
 
 
 def test_it_works(adapter: EggAPI, upstream: Upstream) -> None:
-    accepted = run(adapter, adapter.submit(JOB))
+    accepted = converse(adapter, adapter.submit(JOB))
     assert accepted == Accepted("gen_" + "0" * 24)
-    assert run(adapter, adapter.poll(JOB, accepted.upstream_id)) == Pending()
+    assert converse(adapter, adapter.poll(JOB, accepted.upstream_id)) == Pending()
     image = Image(f"{upstream.origin}/files/{accepted.upstream_id}/0.png")
-    assert run(adapter, adapter.poll(JOB, accepted.upstream_id)) == Finished((image,), cost=10_000)
+    assert converse(adapter, adapter.poll(JOB, accepted.upstream_id)) == Finished((image,), cost=10_000)
 
 
 def test_it_sends_no_more_than_is_asked_for(adapter: EggAPI, upstream: Upstream) -> None:
-    run(adapter, adapter.submit(JOB))
+    converse(adapter, adapter.submit(JOB))
     assert upstream.asked[0].raw == {
         "body": {"model": "nanobanana", "prompt": "an egg", "aspect_ratio": "16:9", "num_outputs": 1},
         "key": "ref-1",
@@ -106,7 +81,7 @@ def test_it_sends_no_more_than_is_asked_for(adapter: EggAPI, upstream: Upstream)
 def test_it_sends_all_that_is_asked_for(adapter: EggAPI, upstream: Upstream) -> None:
     job = replace(JOB, model="nanobanana-pro", negative_prompt="hens", aspect_ratio="9:16", resolution="4k")
     job = replace(job, images=4, seed=0, references=(PICTURE,), callback_url="https://we.example/callbacks/1")
-    run(adapter, adapter.submit(job))
+    converse(adapter, adapter.submit(job))
     assert upstream.asked[0].raw["body"] == {
         "model": "nanobanana-pro",
         "prompt": "an egg",
@@ -147,9 +122,9 @@ def test_nobody_knows_without_an_answer(adapter: EggAPI, fault: str) -> None:
 
 
 def test_a_dead_key_or_an_unknown_model_is_a_route_that_is_down(adapter: EggAPI, upstream: Upstream) -> None:
-    unknown = run(adapter, adapter.submit(replace(JOB, model="nanobanana-retired")))
+    unknown = converse(adapter, adapter.submit(replace(JOB, model="nanobanana-retired")))
     adapter.credential = "dead-key-0123456789"
-    dead = run(adapter, adapter.submit(JOB))
+    dead = converse(adapter, adapter.submit(JOB))
     assert [(result.outcome, result.alarm) for result in (unknown, dead)] == [(Outcome.ROUTE_DOWN, "")] * 2
     assert upstream.billed.total() == 0
 
@@ -208,7 +183,7 @@ def test_a_busy_one_is_polled_when_it_says(adapter: EggAPI) -> None:
 
 
 def test_a_task_that_is_gone_brings_nothing(adapter: EggAPI) -> None:
-    assert run(adapter, adapter.poll(JOB, "gen_x/../?")).outcome == Outcome.NO_IMAGE
+    assert converse(adapter, adapter.poll(JOB, "gen_x/../?")).outcome == Outcome.NO_IMAGE
 
 
 def test_a_task_without_pictures_is_empty(adapter: EggAPI) -> None:
@@ -228,18 +203,18 @@ def test_older_answers_are_read_too(adapter: EggAPI, cost: str, micros: int | No
 
 def test_it_tells_models_and_balance(adapter: EggAPI) -> None:
     expected = Standing(frozenset({"nanobanana", "nanobanana-pro"}), Decimal("99.99"))
-    assert run(adapter, adapter.standing()) == expected
+    assert converse(adapter, adapter.standing()) == expected
 
 
 def test_the_public_one_tells_neither(adapter: EggAPI, upstream: Upstream) -> None:
     upstream.is_old = True
-    assert run(adapter, adapter.standing()) == Standing()
+    assert converse(adapter, adapter.standing()) == Standing()
 
 
 def test_it_tells_a_dead_key(adapter: EggAPI) -> None:
     adapter.credential = "dead-key-0123456789"
     with pytest.raises(BadCredential):
-        run(adapter, adapter.standing())
+        converse(adapter, adapter.standing())
 
 
 def heard(adapter: EggAPI, headers: dict[str, str], body: bytes) -> str:
@@ -256,14 +231,14 @@ def answered_at_once(steps: Steps) -> Any:
 
 
 def test_a_signed_webhook_names_its_task(adapter: EggAPI, upstream: Upstream) -> None:
-    run(adapter, adapter.submit(JOB))
+    converse(adapter, adapter.submit(JOB))
     for state in ("done", "failed"):
         headers, body = upstream.callback(upstream.asked[0], state)
         assert heard(adapter, headers, body) == upstream.asked[0].id
 
 
 def test_any_other_webhook_is_not_believed(adapter: EggAPI, upstream: Upstream) -> None:
-    run(adapter, adapter.submit(JOB))
+    converse(adapter, adapter.submit(JOB))
     headers, body = upstream.callback(upstream.asked[0])
     assert heard(adapter, headers, body + b" ") == ""
     assert heard(adapter, headers | {"X-EggAPI-Signature": "sha256=gärbage"}, body) == ""
@@ -274,7 +249,7 @@ def test_any_other_webhook_is_not_believed(adapter: EggAPI, upstream: Upstream) 
 
 
 def test_without_a_secret_a_webhook_is_a_hint(adapter: EggAPI, upstream: Upstream) -> None:
-    run(adapter, adapter.submit(JOB))
+    converse(adapter, adapter.submit(JOB))
     _, body = upstream.callback(upstream.asked[0])
     assert heard(EggAPI(""), {}, body) == upstream.asked[0].id
 
@@ -338,6 +313,6 @@ def test_our_own_lack_of_money_is_a_route_that_is_down(generate: Callable[..., T
 @pytest.mark.django_db
 def test_our_own_standing_is_understood(live_server: LiveServer, bob: Customer) -> None:
     adapter = EggAPI(f"{live_server.url}/v1", bob.secret)
-    standing = run(adapter, adapter.standing())
+    standing = converse(adapter, adapter.standing())
     assert standing.models == {"nanobanana", "nanobanana-pro"}
     assert standing.balance == Decimal(bob.wallet.available) / 1_000_000

@@ -1,9 +1,8 @@
 """fal.ai: what our adapter sends and makes of the answers, whose callbacks it believes, and the vendor's own client."""
 
-import asyncio
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -14,7 +13,6 @@ from fal_client.client import Completed, FalClientHTTPError, Queued, SyncClient
 
 from generation.providers.base import (
     Accepted,
-    Call,
     Callback,
     Failed,
     Finished,
@@ -28,12 +26,11 @@ from generation.providers.base import (
     Unreadable,
 )
 from generation.providers.fal import Fal
-from generation.transport import Transport
 from tests.emulators.fal import Fal as Upstream
+from tests.generation.providers.conversation import answered, converse
 
 JOB = Job("ref-1", "fal-ai/nano-banana", "an egg")
 PICTURE = Reference("/nowhere", "image/png", "https://pictures.example/1.png")
-Steps = Generator[Call, Reply, Any]
 
 
 @pytest.fixture
@@ -48,33 +45,11 @@ def fal(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Fal:
     return Fal(upstream.base_url, upstream.key)
 
 
-def run(fal: Fal, steps: Steps) -> Any:
-    async def converse() -> Any:
-        transport = Transport()
-        try:
-            return await transport.converse(fal, steps, paid=True)
-        finally:
-            await transport.close()
-
-    return asyncio.run(converse())
-
-
-def answered(steps: Steps, *replies: Reply) -> Any:
-    """What comes of answers no emulator has to give."""
-    next(steps)
-    try:
-        for reply in replies:
-            steps.send(reply)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it asks for more")
-
-
 def polled(fal: Fal, fault: str, polls: int = 1) -> Any:
     """What the last of so many polls says."""
     job = replace(JOB, prompt=f"an egg fault:{fault}")
-    accepted = run(fal, fal.submit(job))
-    return [run(fal, fal.poll(job, accepted.upstream_id)) for _ in range(polls)][-1]
+    accepted = converse(fal, fal.submit(job))
+    return [converse(fal, fal.poll(job, accepted.upstream_id)) for _ in range(polls)][-1]
 
 
 # -- submit ----------------------------------------------------------------------------------------
@@ -82,7 +57,7 @@ def polled(fal: Fal, fault: str, polls: int = 1) -> Any:
 
 def test_it_submits_what_the_model_knows(fal: Fal, upstream: Upstream) -> None:
     job = replace(JOB, negative_prompt="hens", images=3, seed=7, resolution="2k", output_format="webp")
-    accepted = run(fal, fal.submit(job))
+    accepted = converse(fal, fal.submit(job))
     assert accepted == Accepted(upstream.asked[0].id)
     assert upstream.asked[0].raw == {
         "input": {
@@ -97,7 +72,7 @@ def test_it_submits_what_the_model_knows(fal: Fal, upstream: Upstream) -> None:
 
 def test_a_larger_model_is_told_the_resolution_and_the_seed(fal: Fal, upstream: Upstream) -> None:
     job = replace(JOB, model="fal-ai/nano-banana-2", resolution="4k", seed=7, aspect_ratio="auto")
-    run(fal, fal.submit(job))
+    converse(fal, fal.submit(job))
     assert upstream.asked[0].raw["input"] == {
         "prompt": "an egg",
         "num_images": 1,
@@ -108,20 +83,20 @@ def test_a_larger_model_is_told_the_resolution_and_the_seed(fal: Fal, upstream: 
 
 
 def test_a_ratio_left_to_the_vendor_is_not_sent(fal: Fal) -> None:
-    assert run(fal, fal.submit(replace(JOB, aspect_ratio="auto"))).upstream_id
+    assert converse(fal, fal.submit(replace(JOB, aspect_ratio="auto"))).upstream_id
 
 
 def test_an_edit_is_submitted_to_edit_and_polled_at_the_app(fal: Fal, upstream: Upstream) -> None:
     job = replace(JOB, references=(PICTURE, PICTURE))
-    accepted = run(fal, fal.submit(job))
+    accepted = converse(fal, fal.submit(job))
     assert upstream.asked[0].references == 2
-    assert run(fal, fal.poll(job, accepted.upstream_id)) == Pending()
-    assert len(run(fal, fal.poll(job, accepted.upstream_id)).images) == 1
+    assert converse(fal, fal.poll(job, accepted.upstream_id)) == Pending()
+    assert len(converse(fal, fal.poll(job, accepted.upstream_id)).images) == 1
 
 
 def test_it_says_where_to_call_back(fal: Fal, upstream: Upstream) -> None:
     url = "https://gateway.example/callbacks/1?token=a%26b"
-    run(fal, fal.submit(replace(JOB, callback_url=url)))
+    converse(fal, fal.submit(replace(JOB, callback_url=url)))
     assert upstream.asked[0].raw["fal_webhook"] == url
 
 
@@ -138,7 +113,7 @@ def test_it_says_where_to_call_back(fal: Fal, upstream: Upstream) -> None:
 def test_a_job_that_was_not_taken(
     fal: Fal, upstream: Upstream, fault: str, outcome: Outcome, wait: float | None, alarm: str
 ) -> None:
-    rejected = run(fal, fal.submit(replace(JOB, prompt=f"a secret egg fault:{fault}")))
+    rejected = converse(fal, fal.submit(replace(JOB, prompt=f"a secret egg fault:{fault}")))
     assert isinstance(rejected, Rejected)
     assert (rejected.outcome, rejected.retry_after, rejected.alarm) == (outcome, wait, alarm)
     assert "secret" not in rejected.message + rejected.alarm
@@ -146,7 +121,7 @@ def test_a_job_that_was_not_taken(
 
 
 def test_a_customers_fault_is_told_in_our_words(fal: Fal) -> None:
-    rejected = run(fal, fal.submit(replace(JOB, prompt="an egg fault:invalid")))
+    rejected = converse(fal, fal.submit(replace(JOB, prompt="an egg fault:invalid")))
     assert rejected.message == "a picture in image_urls is too large"
 
 
@@ -165,7 +140,7 @@ def test_an_answer_that_says_nothing_leaves_a_submit_unknown(status: int, body: 
 @pytest.mark.parametrize("fault", ["e500", "wrong-json", "odd-json"])
 def test_a_job_that_was_billed_is_never_called_rejected(fal: Fal, upstream: Upstream, fault: str) -> None:
     with pytest.raises(Unreadable):
-        run(fal, fal.submit(replace(JOB, prompt=f"an egg fault:{fault}")))
+        converse(fal, fal.submit(replace(JOB, prompt=f"an egg fault:{fault}")))
     assert sum(upstream.billed.values()) == 1
 
 
@@ -174,10 +149,10 @@ def test_a_job_that_was_billed_is_never_called_rejected(fal: Fal, upstream: Upst
 
 def test_a_job_is_worked_on_then_finished(fal: Fal, upstream: Upstream) -> None:
     job = replace(JOB, images=2)
-    accepted = run(fal, fal.submit(job))
-    assert run(fal, fal.poll(job, accepted.upstream_id)) == Pending()
+    accepted = converse(fal, fal.submit(job))
+    assert converse(fal, fal.poll(job, accepted.upstream_id)) == Pending()
     urls = upstream.urls(upstream.asked[0])
-    assert run(fal, fal.poll(job, accepted.upstream_id)) == Finished(tuple(Image(url) for url in urls))
+    assert converse(fal, fal.poll(job, accepted.upstream_id)) == Finished(tuple(Image(url) for url in urls))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +171,7 @@ def test_a_poll_says_how_the_job_is_doing(fal: Fal, fault: str, polls: int, expe
 
 
 def test_a_job_nobody_knows_brings_no_image(fal: Fal) -> None:
-    assert run(fal, fal.poll(JOB, "../escape")) == Failed(Outcome.NO_IMAGE, "the job is not known")
+    assert converse(fal, fal.poll(JOB, "../escape")) == Failed(Outcome.NO_IMAGE, "the job is not known")
 
 
 COMPLETED = Reply(200, {}, b'{"status": "COMPLETED", "logs": null}')
@@ -237,10 +212,10 @@ def test_a_completed_job_with_an_error_has_failed_whatever_its_result_says(statu
 
 
 def test_a_job_can_be_canceled(fal: Fal, upstream: Upstream) -> None:
-    accepted = run(fal, fal.submit(JOB))
-    run(fal, fal.cancel(JOB, accepted.upstream_id))
+    accepted = converse(fal, fal.submit(JOB))
+    converse(fal, fal.cancel(JOB, accepted.upstream_id))
     assert upstream.ended == {accepted.upstream_id: "canceled"}
-    assert run(fal, fal.poll(JOB, accepted.upstream_id)).outcome == Outcome.RETRYABLE
+    assert converse(fal, fal.poll(JOB, accepted.upstream_id)).outcome == Outcome.RETRYABLE
 
 
 def test_only_the_larger_models_have_sizes() -> None:
@@ -253,9 +228,9 @@ def test_only_the_larger_models_have_sizes() -> None:
 
 
 def verified(fal: Fal, upstream: Upstream, forged: str = "", late: float = 0.0) -> Any:
-    accepted = run(fal, fal.submit(JOB))
+    accepted = converse(fal, fal.submit(JOB))
     headers, body = upstream.callback(upstream.jobs[accepted.upstream_id], forged)
-    return run(fal, fal.verified(Callback(headers, body, time.time() + late)))
+    return converse(fal, fal.verified(Callback(headers, body, time.time() + late)))
 
 
 def test_a_genuine_callback_names_its_job(fal: Fal, upstream: Upstream) -> None:
@@ -275,10 +250,10 @@ def test_a_callback_out_of_its_time_is_not_believed(fal: Fal, upstream: Upstream
 
 @pytest.mark.parametrize("signature", ["", "not hexadecimal", "00", "é"])
 def test_a_signature_that_is_none_is_not_believed(fal: Fal, upstream: Upstream, signature: str) -> None:
-    accepted = run(fal, fal.submit(JOB))
+    accepted = converse(fal, fal.submit(JOB))
     headers, body = upstream.callback(upstream.jobs[accepted.upstream_id])
     headers["X-Fal-Webhook-Signature"] = signature
-    assert run(fal, fal.verified(Callback(headers, body, time.time()))) == ""
+    assert converse(fal, fal.verified(Callback(headers, body, time.time()))) == ""
 
 
 def test_a_callback_is_posted_where_the_submit_asked(fal: Fal, upstream: Upstream) -> None:
@@ -297,10 +272,10 @@ def test_a_callback_is_posted_where_the_submit_asked(fal: Fal, upstream: Upstrea
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.handle_request, daemon=True)
         thread.start()
-        run(fal, fal.submit(replace(JOB, callback_url=f"http://127.0.0.1:{server.server_port}/fal")))
+        converse(fal, fal.submit(replace(JOB, callback_url=f"http://127.0.0.1:{server.server_port}/fal")))
         assert upstream.call_back(upstream.asked[0]) == 204
         thread.join(5)
-    assert run(fal, fal.verified(heard[0])) == upstream.asked[0].id
+    assert converse(fal, fal.verified(heard[0])) == upstream.asked[0].id
 
 
 # -- the vendor's own client -----------------------------------------------------------------------

@@ -1,8 +1,7 @@
 """What is particular to Replicate, and that its emulator is what its own client and its signature's library expect."""
 
-import asyncio
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -21,7 +20,6 @@ from generation.models import Purchase, Route
 from generation.providers.base import (
     Accepted,
     BadCredential,
-    Call,
     Callback,
     Failed,
     Finished,
@@ -38,9 +36,9 @@ from generation.providers.base import (
 )
 from generation.providers.replicate import Replicate as Adapter
 from generation.submit import submit as begin
-from generation.transport import Transport
 from tests.emulators.replicate import Replicate
 from tests.generation.conftest import ended
+from tests.generation.providers.conversation import answered, converse, says
 
 FAST, PRO = "google/nano-banana", "google/nano-banana-pro"
 FORGERIES = ["key", "body", "id", "stale", "version", "unsigned"]
@@ -73,21 +71,8 @@ def job(prompt: str = "an egg", **fields: Any) -> Job:
     return Job(client_ref="p1", prompt=prompt, **{"model": FAST, **fields})
 
 
-def talk(adapter: Adapter, steps: Generator[Call, Reply, Any], *, paid: bool = False) -> Any:
-    """What comes of a conversation over HTTP."""
-
-    async def converse() -> Any:
-        transport = Transport()
-        try:
-            return await transport.converse(adapter, steps, paid=paid)
-        finally:
-            await transport.close()
-
-    return asyncio.run(converse())
-
-
 def submit(adapter: Adapter, prompt: str = "an egg", **fields: Any) -> Submitted:
-    result: Submitted = talk(adapter, adapter.submit(job(prompt, **fields)), paid=True)
+    result: Submitted = converse(adapter, adapter.submit(job(prompt, **fields)))
     return result
 
 
@@ -97,16 +82,8 @@ def polls(adapter: Adapter, prompt: str, most: int = 4) -> list[Polled]:
     assert isinstance(taken, Accepted)
     told: list[Polled] = []
     while len(told) < most and not (told and isinstance(told[-1], Finished | Failed)):
-        told.append(talk(adapter, adapter.poll(job(), taken.upstream_id)))
+        told.append(converse(adapter, adapter.poll(job(), taken.upstream_id)))
     return told
-
-
-def answered(steps: Generator[Call, Reply, Any], status: int, body: bytes, **headers: str) -> Any:
-    """What an adapter makes of this answer to its first call."""
-    next(steps)
-    with pytest.raises(StopIteration) as stop:
-        steps.send(Reply(status, headers, body))
-    return stop.value.value
 
 
 class TestRequest:
@@ -181,14 +158,14 @@ class TestAnswers:
 
     def test_a_header_says_how_long_to_wait(self, adapter: Adapter) -> None:
         body = b'{"detail": "Request was throttled. Your rate limit resets in ~30s."}'
-        assert answered(adapter.submit(job()), 429, body, **{"Retry-After": "7"}).retry_after == 7.0
-        assert answered(adapter.submit(job()), 429, body).retry_after == 30.0
+        assert answered(adapter.submit(job()), Reply(429, {"Retry-After": "7"}, body)).retry_after == 7.0
+        assert answered(adapter.submit(job()), Reply(429, {}, body)).retry_after == 30.0
         older = b'{"detail": "Request was throttled. Expected available in 1 second."}'
-        assert answered(adapter.submit(job()), 429, older).retry_after == 1.0
+        assert answered(adapter.submit(job()), Reply(429, {}, older)).retry_after == 1.0
 
     def test_a_refusal_may_come_at_once(self, adapter: Adapter) -> None:
         body = b'{"detail": "The input or output was flagged as sensitive. (E005)"}'
-        assert answered(adapter.submit(job()), 422, body).outcome == Outcome.REFUSED
+        assert answered(adapter.submit(job()), Reply(422, {}, body)).outcome == Outcome.REFUSED
 
     @pytest.mark.parametrize(
         ("fault", "outcomes"),
@@ -210,27 +187,27 @@ class TestAnswers:
         [*_, told] = polls(adapter, "an egg")
         assert short(told) == 1
         body = b'{"status": "succeeded", "output": ["https://example.com/1", "https://example.com/2"]}'
-        assert short(answered(adapter.poll(job(), "p1"), 200, body)) == 2
+        assert short(answered(adapter.poll(job(), "p1"), Reply(200, {}, body))) == 2
 
     @pytest.mark.parametrize("state", ["canceled", "aborted"])
     def test_somebody_stopped_it(self, adapter: Adapter, state: str) -> None:
-        told = answered(adapter.poll(job(), "p1"), 200, f'{{"status": "{state}", "output": null}}'.encode())
+        told = answered(adapter.poll(job(), "p1"), says(200, {"status": state, "output": None}))
         assert short(told) == "retryable"
 
     def test_a_prediction_nobody_knows_has_no_picture(self, adapter: Adapter) -> None:
-        assert short(talk(adapter, adapter.poll(job(), "gone/../away"))) == "no_image"
+        assert short(converse(adapter, adapter.poll(job(), "gone/../away"))) == "no_image"
 
     def test_it_can_be_canceled(self, adapter: Adapter, vendor: Replicate) -> None:
         taken = submit(adapter, "an egg fault:stuck")
         assert isinstance(taken, Accepted)
-        assert talk(adapter, adapter.cancel(job(), taken.upstream_id)) is None
-        assert short(talk(adapter, adapter.poll(job(), taken.upstream_id))) == "retryable"
+        assert converse(adapter, adapter.cancel(job(), taken.upstream_id)) is None
+        assert short(converse(adapter, adapter.poll(job(), taken.upstream_id))) == "retryable"
 
     def test_it_says_whether_the_credential_is_good(self, adapter: Adapter, vendor: Replicate) -> None:
-        assert talk(adapter, adapter.standing()) == Standing()
+        assert converse(adapter, adapter.standing()) == Standing()
         dead = Adapter(vendor.base_url, "dead")
         with pytest.raises(BadCredential):
-            talk(dead, dead.standing())
+            converse(dead, dead.standing())
 
 
 def short(told: Polled) -> Any:
@@ -260,12 +237,12 @@ class TestWebhooks:
     def test_it_believes_a_genuine_one(self, vendor: Replicate, heard: Callable[..., Callback], secret: str) -> None:
         """The vendor is asked for its secret where the operator has not given it."""
         adapter = Adapter(vendor.base_url, vendor.key, secret)
-        assert talk(adapter, adapter.verified(heard())) == vendor.asked[0].id
+        assert converse(adapter, adapter.verified(heard())) == vendor.asked[0].id
 
     @pytest.mark.parametrize("forged", FORGERIES)
     def test_it_believes_no_other(self, vendor: Replicate, heard: Callable[..., Callback], forged: str) -> None:
         adapter = Adapter(vendor.base_url, vendor.key)
-        assert talk(adapter, adapter.verified(heard(forged))) == ""
+        assert converse(adapter, adapter.verified(heard(forged))) == ""
 
     def test_a_time_far_away_asks_nobody(self, vendor: Replicate, heard: Callable[..., Callback]) -> None:
         for sent in ("", "soon", "-1", "9" * 400, "٣"):
