@@ -22,7 +22,7 @@ from accounts import auditlog, invitations, keyring, opening, suspension
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
 from accounts.serializers import rate_text
 from eggapi import clock, money, sheet
-from eggapi.readonly import ReadOnly
+from eggapi.readonly import LongList, ReadOnly
 
 admin.site.unregister(Group)
 
@@ -204,17 +204,13 @@ class ApiKeyAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly, ModelAdmin):
-    """Entries may be many: they are not counted."""
-
+class AuditEntryAdmin(LongList):
     list_display = ("at", "who", "account", "action", "target", "more")
     list_filter = ("action", ("at", admin.DateFieldListFilter))
     list_select_related = ("actor", "account")
     search_fields = ("target", "action", "actor__email", "account__name")
-    ordering = ("-pk",)
     fields = ("at", "who", "account", "action", "target", "more")
     actions: ClassVar = ["export"]
-    show_full_result_count = False
 
     @display(description="by", ordering="actor")
     def who(self, entry: AuditEntry) -> str:

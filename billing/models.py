@@ -135,6 +135,7 @@ class Hold(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["wallet"], condition=Q(state="open"), name="open_holds"),
             models.Index(fields=["key"], condition=Q(state="open"), name="open_holds_of_key"),
+            models.Index(fields=["created_at"], name="holds_by_time"),
         ]
 
     def __str__(self) -> str:

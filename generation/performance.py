@@ -13,7 +13,7 @@ from generation.models import Attempt, Status, Task
 from generation.providers.base import Outcome
 
 DAY = timedelta(hours=24)
-MOST_TASKS = 20_000  # the latest of the day: enough to judge by, and read in a moment
+MOST_TASKS = 10_000  # the latest of the day: enough to judge by, and read in a moment
 AGAINST = (*FAILURES, Outcome.NO_IMAGE)
 
 

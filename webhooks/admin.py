@@ -1,10 +1,11 @@
 """What operators see of events and deliveries. Nothing here can be changed, and no secret is shown."""
 
+from typing import ClassVar
+
 from django.contrib import admin
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.paginator import InfinitePaginator
 
-from eggapi.readonly import ReadOnly
+from eggapi.readonly import LongList, ReadOnly
 from webhooks.models import Delivery, DeliveryAttempt, Event, Origin
 
 
@@ -21,14 +22,12 @@ class AttemptsOfDelivery(ReadOnly, TabularInline):
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly, ModelAdmin):
+class EventAdmin(LongList):
     list_display = ("id", "type", "task_id", "account", "mode", "seq", "created_at")
     list_filter = ("type", "mode")
     list_select_related = ("account",)
     search_fields = ("id__exact", "task_id__exact")
-    ordering = ("-created_at",)
-    show_full_result_count = False
-    paginator = InfinitePaginator
+    ordering: ClassVar = ["-created_at"]
     fields = ("id", "type", "task_id", "account", "mode", "seq", "created_at", "emptied_at", "body")
     inlines = (DeliveriesOfEvent,)
 
@@ -38,14 +37,11 @@ class EventAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, ModelAdmin):
+class DeliveryAdmin(LongList):
     list_display = ("event", "account", "host", "state", "attempts", "next_run_at", "last_status", "last_error")
     list_filter = ("state",)
     list_select_related = ("event", "account")
     search_fields = ("event__id__exact", "event__task_id__exact")
-    ordering = ("-id",)
-    show_full_result_count = False
-    paginator = InfinitePaginator
     fields = (
         "event", "account", "mode", "url", "state", "attempts", "granted", "by_hand", "next_run_at", "lease_until",
         "delivered_at", "last_status", "last_error",

@@ -57,6 +57,7 @@ class Event(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["created_at"], condition=Q(emptied_at=None), name="events_with_payload"),
+            models.Index(fields=["created_at"], name="events_by_time"),
         ]
 
     def __str__(self) -> str:

@@ -250,6 +250,10 @@ class Migration(migrations.Migration):
             model_name='hold',
             index=models.Index(condition=models.Q(('state', 'open')), fields=['key'], name='open_holds_of_key'),
         ),
+        migrations.AddIndex(
+            model_name='hold',
+            index=models.Index(fields=['created_at'], name='holds_by_time'),
+        ),
         migrations.AddConstraint(
             model_name='hold',
             constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='hold_is_positive'),

@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.admin import actor_of
 from accounts.models import User
-from billing.admin import Page, dollars
+from billing.admin import OfModel, dollars
 from eggapi import clock
+from eggapi.readonly import LongList
 from generation import story, stuck
-from generation.models import Purchase, Task
+from generation.models import ImageModel, Purchase, Task
 
 MOST_AT_ONCE = 200
 
@@ -33,12 +34,19 @@ class Stuck(admin.SimpleListFilter):
         return queryset.filter(stuck.condition(clock.now()), next_run_at__isnull=False)
 
 
+class OfAnyModel(OfModel):
+    """Also of those that never completed anything."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in ImageModel.objects.order_by("name").values_list("name", flat=True)]
+
+
 @admin.register(Task)
-class TaskAdmin(Page):
+class TaskAdmin(LongList):
     list_display = (
         "id", "account", "mode", "model", "num_outputs", "status", "ended", dollars("cost"), "created_at",
     )  # fmt: skip
-    list_filter = (Stuck, "status", "mode", "model")
+    list_filter = (Stuck, "status", "mode", OfAnyModel)
     list_select_related = ("account",)
     search_fields = ("id__exact",)
     ordering: ClassVar = ["-created_at"]
@@ -81,7 +89,7 @@ class TaskAdmin(Page):
 
 
 @admin.register(Purchase)
-class PurchaseAdmin(Page):
+class PurchaseAdmin(LongList):
     """`hint` is the upstream id of a callback; `leak` what was paid without bringing the customer anything."""
 
     list_display = (

@@ -218,6 +218,10 @@ class Migration(migrations.Migration):
             model_name='purchase',
             constraint=models.UniqueConstraint(fields=('attempt', 'index'), name='one_purchase_per_index'),
         ),
+        migrations.AddIndex(
+            model_name='purchase',
+            index=models.Index(fields=['sent_at'], name='purchases_by_time'),
+        ),
         migrations.AddConstraint(
             model_name='route',
             constraint=models.UniqueConstraint(fields=('model', 'provider', 'upstream_model'), name='one_route_per_way'),

@@ -216,6 +216,7 @@ class Purchase(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["attempt", "index"], name="one_purchase_per_index")]
+        indexes: ClassVar = [models.Index(fields=["sent_at"], name="purchases_by_time")]
 
     def __str__(self) -> str:
         return self.client_ref

@@ -99,6 +99,10 @@ class Migration(migrations.Migration):
             model_name='event',
             index=models.Index(condition=models.Q(('emptied_at', None)), fields=['created_at'], name='events_with_payload'),
         ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(fields=['created_at'], name='events_by_time'),
+        ),
         migrations.AddConstraint(
             model_name='event',
             constraint=models.UniqueConstraint(fields=('task_id', 'type'), name='one_event_per_task_and_type'),
