@@ -98,7 +98,7 @@ PAGES = [
     OpenApiParameter("page", {"type": "integer", "minimum": 1, "maximum": pagination.DEEPEST_OFFSET + 1, "default": 1}),
     OpenApiParameter(
         "per_page",
-        {"type": "integer", "minimum": 1, "maximum": 10**10 - 1, "default": pagination.PER_PAGE},
+        {"type": "integer", "minimum": 1, "maximum": pagination.LARGEST, "default": pagination.PER_PAGE},
         description=f"At most {pagination.MOST_PER_PAGE}; more is taken for {pagination.MOST_PER_PAGE}.",
     ),
     OpenApiParameter("created_after", {"type": "string", "format": "date-time"}, description="Exclusive."),

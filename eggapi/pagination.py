@@ -14,6 +14,8 @@ PER_PAGE = 20
 MOST_PER_PAGE = 100
 DEEPEST_OFFSET = 10_000
 EXACT_TOTAL = 10_000
+MOST_DIGITS = 10
+LARGEST = 10**MOST_DIGITS - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _whole(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) >= 1):
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS and int(text) >= 1):
         raise ValidationFailed({name: "must be a whole number of at least 1"})
     return int(text)
 

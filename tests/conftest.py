@@ -22,6 +22,7 @@ import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.test import TransactionTestCase
+from hypothesis import settings as hypothesis
 
 from eggapi import ratelimit
 from tests import emptying
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 DATABASE = os.environ.setdefault("EGGAPI_TEST_DB", "postgres")
 PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "main")
 SERVERS: list[Server] = []
+
+# The same examples each time: what only some runs would find, no change of somebody else's should be blamed for.
+hypothesis.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.load_profile("repeatable")
 
 
 def _start_servers() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
+from eggapi import pagination
 from eggapi.errors import ValidationFailed
 from eggapi.openapi import TO_CALLERS, refusals
 from webhooks.models import Event
@@ -83,7 +84,7 @@ event_feed = extend_schema(
         OpenApiParameter("after", str, description="The id of an event; without it the feed begins with the first."),
         OpenApiParameter(
             "limit",
-            {"type": "integer", "minimum": 1, "default": EVENTS},
+            {"type": "integer", "minimum": 1, "maximum": pagination.LARGEST, "default": EVENTS},
             description=f"At most {MOST_EVENTS}; more is taken for {MOST_EVENTS}.",
         ),
     ],

@@ -14,7 +14,8 @@ import pytest
 from tests.serving.installation import ROOT, Installation
 
 pytestmark = [pytest.mark.once, pytest.mark.timeout(240)]
-EXAMPLES = "5"  # at random, for each operation, besides those of the description and of its edges
+EXAMPLES = "5"  # for each operation, besides those of the description and of its edges
+SEED = "1"  # the same examples each time; to look for more, run it with other seeds and more examples
 # All checks but this: a deleted task loses what it was made from and what was drawn; what it cost can be read on.
 KEPT = "use_after_free"
 CONFIGURATION = ROOT / "tests" / "serving" / "contract" / "schemathesis.toml"
@@ -40,7 +41,7 @@ def test_it_passes_every_check_of_schemathesis(
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"]
     options = ["--checks", "all", "--exclude-checks", KEPT, "--max-examples", EXAMPLES, "--continue-on-failure"]
     tested = subprocess.run(
-        [*command, f"{egg.url}/openapi.json", *options, "--generation-database", "none", "--no-color"],
+        [*command, f"{egg.url}/openapi.json", *options, "--seed", SEED, "--generation-database", "none", "--no-color"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "EGG_KEY": egg.key, "EGG_SESSION": session},
         capture_output=True,
