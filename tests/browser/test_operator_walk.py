@@ -10,8 +10,10 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Site, Visitor
 from tests.emulators.openai import OpenAI
 
-# Each has a model and a provider of its own, so that walks at the same time do not meet.
-WALKS = [("light", 1440, "nanobanana"), ("dark", 390, "nanobanana-pro")]
+WALKS = [
+    *(("light", 1440, "nanobanana"), ("dark", 1440, "nanobanana-pro")),
+    *(("light", 390, "nanobanana-pro"), ("dark", 390, "nanobanana")),
+]
 FIRST, SECOND = "gpt-image-2", "gpt-image-2.5-flare"
 CATALOG_SECONDS = 2  # within which every process knows of a change
 
@@ -21,7 +23,7 @@ def test_an_operator_adds_orders_drills_and_refunds(visit: Visitor, site: Site, 
     theme, width, model = WALKS[number]
     seen = visit(theme, width, operator=True)
     page, name = seen.page, f"walk-{secrets.token_hex(4)}"
-    with OpenAI(site.ports[4 + number]) as vendor:
+    with site.alone(model), OpenAI(site.ports[4 + number]) as vendor:
         add_provider(page, name, vendor)
         page.goto("/admin/generation/imagemodel/")
         listed(page, model).get_by_role("link", name="Chain").click()
@@ -141,6 +143,7 @@ def see_the_way(page: Page, task_id: str) -> None:
 def refund(page: Page, task_id: str) -> None:
     page.goto(f"/admin/billing/ledgerentry/?q={task_id}")
     listed(page, "Capture").get_by_role("link").first.click()
+    page.wait_for_url(re.compile(r"/change/"))
     more = page.get_by_role("link", name="more_horiz")  # on a telephone
     if more.is_visible():
         more.click()

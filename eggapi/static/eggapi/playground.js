@@ -63,7 +63,8 @@ async function upload(files) {
     data.append("file", file);
     say(`Uploading ${file.name}`);
     const token = form().elements.csrfmiddlewaretoken.value;
-    const reply = await fetch("/playground/uploads", { method: "POST", body: data, headers: { "X-CSRFToken": token } });
+    const asked = fetch("/playground/uploads", { method: "POST", body: data, headers: { "X-CSRFToken": token } });
+    const reply = await asked.catch(() => Response.error());
     const answer = await reply.json().catch(() => ({}));
     if (!reply.ok) {
       fault.textContent = `${file.name} ${answer.error?.fields?.file ?? answer.error?.message ?? "could not be uploaded"}`;
