@@ -1,28 +1,33 @@
 """Performance: how the attempts of the last day went, by provider, and how long tasks of a model take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models.functions import RowNumber, TruncHour
 
 from generation import drill
 from generation.breaker import FAILURES
 from generation.models import Attempt, Status, Task
 from generation.providers.base import Outcome
 
-DAY = timedelta(hours=24)
+HOUR, HOURS = timedelta(hours=1), 24
+DAY = HOUR * HOURS
 MOST_TASKS = 10_000  # the latest of the day: enough to judge by, and read in a moment
 AGAINST = (*FAILURES, Outcome.NO_IMAGE)
 
 
 @dataclass(slots=True)
 class Performance:
-    """Of the attempts that ended: `delivered`, and `failed` by no fault of the customer. `median` is of the former."""
+    """Of the attempts that ended: `delivered`, and `failed` by no fault of the customer. `median` is of the former.
+
+    `hours` says how many were delivered in each of the 24 hours, the oldest first.
+    """
 
     delivered: int = 0
     failed: int = 0
+    hours: list[int] = field(default_factory=lambda: [0] * HOURS)
     median: timedelta | None = None
     last_error: str = ""
     last_error_at: datetime | None = None
@@ -38,14 +43,17 @@ def of_providers(now: datetime) -> dict[int, Performance]:
     """By provider; one that was not used is missing. Fire drills do not count."""
     found: dict[int, Performance] = {}
     attempts = _attempts(now)
-    sums = attempts.values_list("route__provider").annotate(
+    sums = attempts.values_list("route__provider", TruncHour("ended_at")).annotate(
         delivered=Count("pk", filter=Q(state=Attempt.State.DONE)),
         failed=Count("pk", filter=Q(state=Attempt.State.FAILED, outcome__in=AGAINST)),
     )
-    for provider_id, delivered, failed in sums:
-        found[provider_id] = Performance(delivered, failed)
-    done = attempts.filter(state=Attempt.State.DONE).annotate(took=F("ended_at") - F("started_at"))
-    for provider_id, took in _at_share(done, "route__provider", "took", (F("many") + 1) / 2):
+    for provider_id, hour, delivered, failed in sums:
+        done = found.setdefault(provider_id, Performance())
+        done.delivered += delivered
+        done.failed += failed
+        done.hours[max(-1 - int((now - hour) / HOUR), -HOURS)] += delivered
+    delivered = attempts.filter(state=Attempt.State.DONE).annotate(took=F("ended_at") - F("started_at"))
+    for provider_id, took in _at_share(delivered, "route__provider", "took", (F("many") + 1) / 2):
         found[provider_id].median = took
     failures = attempts.filter(outcome__in=AGAINST).annotate(
         nth=Window(RowNumber(), partition_by="route__provider", order_by=F("ended_at").desc())

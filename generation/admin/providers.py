@@ -16,7 +16,7 @@ from unfold.decorators import display
 from unfold.views import ChangeList as UnfoldChangeList
 
 from accounts.admin import actor_of
-from eggapi import clock
+from eggapi import charts, clock
 from generation import chain, edit, performance, probe, standing
 from generation.admin.pages import OwnPages, require
 from generation.forms import ProviderForm
@@ -57,7 +57,7 @@ def circuit_of(provider: Provider, now: datetime) -> tuple[str, str]:
 class ProviderAdmin(OwnPages, ModelAdmin):
     form = ProviderForm
     list_display = (
-        "name", "adapter", "is_enabled", "circuit", "success", "median", "last_error", "balance", "test",
+        "name", "adapter", "is_enabled", "circuit", "success", "by_hour", "median", "last_error", "balance", "test",
     )  # fmt: skip
     list_filter = ("adapter", "enabled")
     search_fields = ("name",)
@@ -109,6 +109,15 @@ class ProviderAdmin(OwnPages, ModelAdmin):
     def success(self, provider: Any) -> str:
         done: Performance = provider.performance
         return "-" if done.success is None else f"{done.success} % of {done.delivered + done.failed}"
+
+    @admin.display(description="delivered by hour")
+    def by_hour(self, provider: Any) -> str:
+        hours = provider.performance.hours
+        return (
+            charts.sparkline(f"Delivered in each of 24 hours: {', '.join(map(str, hours))}", hours)
+            if any(hours)
+            else "-"
+        )
 
     @admin.display(description="median, 24 h")
     def median(self, provider: Any) -> str:

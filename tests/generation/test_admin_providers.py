@@ -167,7 +167,14 @@ def test_the_list_says_how_each_is_doing(customer: Customer, add_route: Callable
         provider=route.provider, upstream_model="fast", reason="x", opened_at=now, open_until=now, seconds=15
     )
     page = office.get(LIST).content.decode()
-    for text in ("75 % of 4", "2.0 s", "&lt;script&gt;busy", "half-open since"):
+    hours = ", ".join([*"0" * 23, "3"])
+    for text in (
+        "75 % of 4",
+        f'aria-label="Delivered in each of 24 hours: {hours}"',
+        "2.0 s",
+        "&lt;script&gt;busy",
+        "half-open since",
+    ):
         assert text in page
     assert "<script>busy" not in page
 
