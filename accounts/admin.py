@@ -18,7 +18,7 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, BaseDialogForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from accounts import auditlog, invitations, keyring, opening, suspension
+from accounts import auditlog, invitations, keyring, opening, suspension, visit
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
 from accounts.serializers import rate_text
 from eggapi import clock, money, sheet
@@ -100,7 +100,7 @@ class AccountAdmin(ModelAdmin):
     )
     inlines: ClassVar = [MembershipInline, KeyInline]
     actions: ClassVar = ["suspend", "readmit", "revoke_all"]
-    actions_detail = ("shut_out",)
+    actions_detail = ("see_as_they_do", "shut_out")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # an account is opened with a person, its wallets and its webhook secret
@@ -125,6 +125,21 @@ class AccountAdmin(ModelAdmin):
         else:
             self.message_user(request, "It was suspended before.", messages.WARNING)
         return HttpResponse(headers={"HX-Redirect": reverse("admin:accounts_account_change", args=[object_id])})
+
+    @action(
+        description="See as they do",
+        permissions=["change"],
+        dialog={
+            "title": "See as they do",
+            "description": "For an hour you see the dashboard as this account does, and can change nothing there.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Go there",
+        },
+    )
+    def see_as_they_do(self, request: HttpRequest, form: ReasonForm, object_id: int) -> HttpResponse:
+        account = Account.objects.get(pk=object_id)
+        visit.begin(request.session, account, actor_of(request), form.cleaned_data["reason"])
+        return HttpResponse(headers={"HX-Redirect": reverse("home")})
 
     @admin.action(description="Suspend: refuse every request, let running tasks finish")
     def suspend(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
+from accounts import visit
 from accounts.caller import Caller, Terms
 from accounts.models import Account, Membership, Mode, User
 
@@ -33,6 +34,7 @@ class Member:
     account: Account
     role: str
     mode: str
+    is_visitor: bool = False
 
     def may(self, action: str) -> bool:
         """Whether the role allows one of ALLOWED."""
@@ -60,14 +62,20 @@ class Member:
 
 
 def member_of(user: User, session: SessionBase) -> Member | None:
-    """Whom this session acts as: for the account chosen in it, else the person's first; None without any."""
+    """Whom this session acts as: for the account chosen in it, else the person's first; None without any.
+
+    An operator on a visit may look at everything and change nothing, as a reader may.
+    """
+    mode = session.get("mode", Mode.TEST)
+    if account := visit.host(session, user):
+        return Member(user, account, Role.READER, mode, is_visitor=True)
     memberships = Membership.objects.filter(user=user).select_related("account").order_by("pk")
     chosen = session.get("account")
     membership = memberships.filter(account_id=chosen).first() if chosen else None
     membership = membership or memberships.first()
     if membership is None:
         return None
-    return Member(user, membership.account, membership.role, session.get("mode", Mode.TEST))
+    return Member(user, membership.account, membership.role, mode)
 
 
 Page = Callable[..., HttpResponseBase]

@@ -13,6 +13,7 @@ urlpatterns = [
     path("legal/<slug:name>", legal.page, name="legal"),
     path("mode", entrance.choose_mode, name="choose_mode"),
     path("account", entrance.choose_account, name="choose_account"),
+    path("visit/end", entrance.end_visit, name="end_visit"),
     path("theme", entrance.choose_theme, name="choose_theme"),
     path("keys/revoke-all", keys.revoke_all, name="keys_revoke_all"),
     path("keys/<int:key_id>/roll", keys.roll, name="key_roll"),

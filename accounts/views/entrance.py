@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import links, preferences
+from accounts import links, preferences, visit
 from accounts.member import Member, members_only
 from eggapi import theme
 
@@ -41,6 +41,16 @@ def choose_account(request: HttpRequest, member: Member) -> HttpResponse:
     if not preferences.choose_account(request, member, request.POST.get("account", "")):
         return HttpResponseBadRequest("account must be one of yours", content_type="text/plain")
     return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+@require_POST
+@members_only
+def end_visit(request: HttpRequest, member: Member) -> HttpResponse:
+    """POST /visit/end: back to the operator's own account, and to the admin's page of the one that was visited."""
+    visit.end(request.session)
+    if not member.is_visitor:
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    return redirect("admin:accounts_account_change", member.account.pk)
 
 
 @require_POST

@@ -41,6 +41,7 @@ def test_an_operator_adds_orders_drills_and_refunds(visit: Visitor, site: Site, 
             switch_off(page, name)
     see_the_way(page, task_id)
     refund(page, task_id)
+    see_as_they_do(page, f"{name}@example.com")
     assert seen.wrong == []
 
 
@@ -144,12 +145,29 @@ def refund(page: Page, task_id: str) -> None:
     page.goto(f"/admin/billing/ledgerentry/?q={task_id}")
     listed(page, "Capture").get_by_role("link").first.click()
     page.wait_for_url(re.compile(r"/change/"))
-    more = page.get_by_role("link", name="more_horiz")  # on a telephone
-    if more.is_visible():
-        more.click()
-    page.get_by_role("link", name="Refund").click()
+    press(page, "Refund")
     page.get_by_label("Amount").fill("0.01")
     page.get_by_label("Reason").fill("a walk")
     page.get_by_role("button", name="Refund").click()
     expect(page.get_by_text("$0.0100 refunded.")).to_be_visible()
     expect(page.locator("#content, main").first).to_contain_text("refund")
+
+
+def see_as_they_do(page: Page, account: str) -> None:
+    page.goto(f"/admin/accounts/account/?q={account}")
+    listed(page, account).get_by_role("link").first.click()
+    page.wait_for_url(re.compile(r"/change/"))
+    press(page, "See as they do")
+    page.get_by_label("Reason").fill("a walk")
+    page.get_by_role("button", name="Go there").click()
+    expect(page.get_by_text(f"You see the dashboard of {account} as an operator.")).to_be_visible()
+    page.get_by_role("button", name="End the visit").click()
+    page.wait_for_url(re.compile(r"/admin/"))
+
+
+def press(page: Page, action: str) -> None:
+    """One of the actions above a row's page."""
+    more = page.get_by_role("link", name="more_horiz")  # on a telephone
+    if more.is_visible():
+        more.click()
+    page.get_by_role("link", name=action).click()
