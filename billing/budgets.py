@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import F
+from django.db.models import Case, F, PositiveSmallIntegerField, Value, When
 
 from accounts.models import ApiKey
 from billing.models import Budget, Hold
@@ -51,8 +51,11 @@ def take(account_id: int, mode: str, cap: Cap, amount: int, now: datetime) -> in
         defaults={"limit": cap.limit},
     )
     covering = Budget.objects.filter(pk=row.pk, used__lte=usd(cap.limit - amount))
-    # The limit may have been changed since the period began.
-    return row.pk if covering.update(used=F("used") + usd(amount), limit=cap.limit) else None
+    # The limit may have been changed since the period began; of a raised one its owners are told anew.
+    told = Case(
+        When(limit__lt=usd(cap.limit), then=Value(0)), default=F("told"), output_field=PositiveSmallIntegerField()
+    )
+    return row.pk if covering.update(used=F("used") + usd(amount), limit=cap.limit, told=told) else None
 
 
 def give_back(amounts: Iterable[tuple[int, int]]) -> None:

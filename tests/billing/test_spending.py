@@ -75,6 +75,16 @@ class TestBudget:
         self.spend(key, 55 * CENT)
         assert told() == []
 
+    def test_a_raised_limit_is_told_of_again(self, key: ApiKey) -> None:
+        news = f"50 % of the budget of your API key {key.display} is used"
+        self.spend(key, 50 * CENT)
+        assert told() == [news]
+        key.budget = 2 * DOLLAR
+        self.spend(key, 49 * CENT)
+        assert told() == []
+        self.spend(key, CENT)
+        assert told() == [news]
+
     def test_a_threshold_is_exact(self, account: Account) -> None:
         key, _ = make(account, Mode.LIVE, NewKey("odd", budget=7, budget_period="day"))
         self.spend(key, 3)
