@@ -1,6 +1,6 @@
 """Invitations: a link by mail that lets somebody join an account or, without an account, sign up."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -16,6 +16,9 @@ Role = Membership.Role
 VALID_FOR = timedelta(days=7)
 # They are mails to strangers, sent on a customer's word.
 PER_ACCOUNT = ratelimit.Limit(20, per_seconds=3600, name="invitations")
+
+
+KEPT = timedelta(days=30)  # after it has expired, so that who invited sees that nobody came
 
 
 class InvitationRefused(Exception):
@@ -91,3 +94,8 @@ def accept(invitation: Invitation, user: User) -> bool:
 
 def _open() -> QuerySet[Invitation]:
     return Invitation.objects.filter(used_at=None, expires_at__gt=Now())
+
+
+def purge(now: datetime) -> None:
+    """Forgets those that nobody followed in time."""
+    Invitation.objects.filter(used_at=None, expires_at__lt=now - KEPT).delete()

@@ -94,6 +94,7 @@ class Membership(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.OWNER)
+    joined_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["account", "user"], name="one_membership_per_user")]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from accounts import links
+from accounts import invitations, links
 from eggapi import alerts, clock
 from eggapi.alerts import Raised
 from generation import closure, export, privacy, storage, uploads
@@ -45,6 +45,7 @@ def purge() -> Purged:
     """Does all that is due, in batches."""
     now = clock.now()
     links.purge(now)
+    invitations.purge(now)
     export.purge(now)
     closure.empty_due(now)
     uploads.purge(now)

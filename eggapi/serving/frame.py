@@ -96,8 +96,8 @@ class Frame:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: `theme` everywhere, `member` and `frame` on the pages of the dashboard."""
-    context: dict[str, Any] = {"theme": theme_of(request)}
+    """Context processor: `theme` and `takes_strangers` everywhere, `member` and `frame` on the dashboard's pages."""
+    context: dict[str, Any] = {"theme": theme_of(request), "takes_strangers": settings.EGGAPI_SIGNUP == "open"}
     member = getattr(request, "member", None)
     if member is not None:
         context |= {"member": member, "frame": Frame(request, member)}

@@ -171,3 +171,12 @@ class TestInviting:
     def test_who_signed_in_comes_back_to_it(self, client: Client, path: str) -> None:
         User.objects.create_user(BOB, PASSWORD)
         assert sign_in(client, BOB, next=path)["Location"] == path
+
+
+def test_one_that_nobody_followed_is_forgotten(alice: User, account: Account) -> None:
+    for name, days in (("waits", -1), ("expired", 29), ("long-gone", 31)):
+        invitations.invite(f"{name}@example.com", alice, account)
+        expired_at = clock.now() - timedelta(days=days)
+        Invitation.objects.filter(email=f"{name}@example.com").update(expires_at=expired_at)
+    invitations.purge(clock.now())
+    assert set(Invitation.objects.values_list("email", flat=True)) == {"waits@example.com", "expired@example.com"}

@@ -141,6 +141,15 @@ class TestMode:
         assert b"Sign-up is closed" in sign_up(client).content
         assert not User.objects.exists()
 
+    @pytest.mark.parametrize("page", ["/", "/models", "/accounts/login/"])
+    def test_only_where_strangers_are_taken_they_are_asked_in(
+        self, client: Client, settings: Settings, page: str
+    ) -> None:
+        for mode, asked in (("open", True), ("invite", False), ("closed", False)):
+            settings.EGGAPI_SIGNUP = mode
+            text = client.get(page).content.decode()
+            assert ('href="/accounts/signup/' in text, "/accounts/login/" in text) == (asked, True)
+
     def test_by_invitation_lets_nobody_else_in(self, client: Client, settings: Settings) -> None:
         settings.EGGAPI_SIGNUP = "invite"
         invitations.invite("bob@example.com", User.objects.create_superuser("ops@example.com"))
