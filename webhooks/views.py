@@ -65,7 +65,7 @@ def webhooks(request: HttpRequest, member: Member) -> HttpResponse:
 @require_safe
 @members_only
 def delivery(request: HttpRequest, member: Member, event_id: str) -> HttpResponse:
-    """GET /webhooks/{event id}: what was sent, and every attempt. To htmx it answers with the attempts alone."""
+    """GET /webhooks/{event id}: what was sent, in either mode, and every attempt. To htmx it answers with the attempts alone."""
     one = _own_delivery(member, event_id)
     attempts: list[DeliveryAttempt] = list(one.log.order_by("-n"))
     context = {"delivery": one, "attempts": attempts, "is_live": _is_under_way([one], clock.now())}
@@ -178,7 +178,7 @@ def _page(request: HttpRequest, member: Member, pair: str = "", **forms: Any) ->
     chosen = DeliveryFilter(request.GET)
     chosen.is_valid()
     conditions = chosen.conditions(member.account.pk, member.mode)
-    found = _own(member).filter(*conditions).defer("event__payload")
+    found = _own(member).filter(mode=member.mode, *conditions).defer("event__payload")
     leaf = pagination.turn(found.order_by("-created_at", "-pk"), request.GET)
     context: dict[str, Any] = {
         "chosen": chosen,
@@ -219,12 +219,12 @@ def _verify() -> SafeString:
 
 
 def _own(member: Member) -> QuerySet[Delivery]:
-    own: QuerySet[Delivery] = Delivery.objects.filter(account=member.account, mode=member.mode)
+    own: QuerySet[Delivery] = Delivery.objects.filter(account=member.account)
     return own.select_related("event")
 
 
 def _own_delivery(member: Member, event_id: str) -> Delivery:
-    """Raises Http404, for anybody else's too."""
+    """Of either mode. Raises Http404, for anybody else's too."""
     found = _own(member).filter(event=event_id).first() if ids.EVENT_ID.fullmatch(event_id) else None
     if found is None:
         raise Http404("There is no such webhook.")

@@ -41,13 +41,18 @@ MAGIC = (
 @require_http_methods(["GET", "HEAD", "POST"])
 @members_only
 def playground(request: HttpRequest, member: Member) -> HttpResponse:
-    """GET /playground?task=ID, or with any field of the form, fills it in; POST checks the price or generates."""
+    """GET /playground?task=ID, or with any field of the form, fills it in; POST checks the price or generates.
+
+    A task of the other mode fills it in too, but what came of it is not shown as if it were of this one.
+    """
     if request.method == "POST":
         return _post(request, member)
     task = _own(member, request.GET["task"]) if "task" in request.GET else None
     form = PlaygroundForm(given_of(task) if task else request.GET)
     form.forgive()
-    return render(request, "generation/playground.html", _context(request, member, form, task))
+    own = task if task and task.mode == member.mode else None
+    context = _context(request, member, form, own) | {"filled_from": task}
+    return render(request, "generation/playground.html", context)
 
 
 def _post(request: HttpRequest, member: Member) -> HttpResponse:
@@ -133,9 +138,10 @@ def _keep_uploads(request: HttpRequest, member: Member, given: Any) -> str:
 
 
 def _own(member: Member, task_id: str) -> Task:
+    """One of the account's, of either mode. Raises Http404."""
     task = None
     if ids.TASK_ID.fullmatch(task_id):  # a database would choke on NUL
-        task = Task.objects.filter(pk=task_id, account=member.account, mode=member.mode).first()
+        task = Task.objects.filter(pk=task_id, account=member.account).first()
     if task is None:
         raise Http404
     return task

@@ -66,7 +66,7 @@ class TestList:
         assert {row.key.name: row.use for row in rows} == {
             "busy": "active", "resting": "idle", "forgotten": "unused", "young": "new"
         }  # fmt: skip
-        assert alice.read("/keys").count("consider deleting") == 1
+        assert alice.read("/keys").count("consider revoking") == 1
 
     def test_it_hides_keys_that_are_gone_until_asked(self, alice: Person) -> None:
         gone, late = make(alice.account, "gone"), make(alice.account, "late")
@@ -242,6 +242,14 @@ class TestDeeds:
         assert ApiKey.objects.get().disabled_at
         assert "server works again." in alice.send(f"/keys/{key.pk}/enable")
         assert ApiKey.objects.get().disabled_at is None
+
+    def test_its_tasks_are_those_of_its_mode(self, alice: Person) -> None:
+        key = make(alice.account, mode="live")
+        page = alice.source(f"/keys/{key.pk}")
+        assert "Its tasks, in live mode" in page
+        assert f'name="next" value="/tasks?key={key.pk}"' in page
+        alice.http.post("/mode", {"mode": "live"})
+        assert f'href="/tasks?key={key.pk}"' in alice.source(f"/keys/{key.pk}")
 
     def test_it_revokes_by_its_name_alone(self, alice: Person) -> None:
         key = make(alice.account)

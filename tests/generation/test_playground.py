@@ -235,10 +235,14 @@ def test_a_stranger_cannot_see_a_task(desk: Client, on_sale: None) -> None:
         assert bob.http.get(path).status_code == 404
 
 
-def test_a_task_of_the_other_mode_is_not_there(desk: Client) -> None:
-    task = made(desk)
-    desk.post("/mode", {"mode": "live"})
-    assert desk.get(f"/playground?task={task.pk}").status_code == 404
+def test_a_task_of_the_other_mode_fills_in_the_form_alone(desk: Client) -> None:
+    task = made(desk, prompt="an egg at sea")
+    address = f"/playground?task={task.pk}"
+    assert page_of(desk.get(address)).count("$0.0100 held") == 1
+    page = page_of(desk.post("/mode", {"mode": "live", "next": address}, follow=True))
+    assert "an egg at sea</textarea>" in page
+    assert f'<a href="/tasks/{task.pk}">a task of test mode</a>' in page
+    assert "held" not in page
 
 
 @pytest.mark.parametrize("task", ["", "gen_", "gen_\0", "gen_" + "a" * 24])
