@@ -12,6 +12,7 @@ from accounts.member import Member, members_only, require
 from accounts.models import Account, Export
 from eggapi import clock
 from eggapi.envelope import base_url
+from eggapi.posting import form_of
 from generation import closure, export, storage
 
 
@@ -22,7 +23,7 @@ def page(request: HttpRequest, member: Member) -> HttpResponse:
     return _shown(request, member, _names_form(member), _privacy_form(member))
 
 
-@require_POST
+@form_of("settings")
 @members_only
 def names(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /settings/names: what the account is called, here and on statements."""
@@ -33,7 +34,7 @@ def names(request: HttpRequest, member: Member) -> HttpResponse:
     return _saved(request, amend.amend(member.account, member.user, **form.cleaned_data))
 
 
-@require_POST
+@form_of("settings")
 @members_only
 def privacy(request: HttpRequest, member: Member) -> HttpResponse:
     """POST /settings/privacy: for how long things are kept, of tasks made from now on."""
@@ -112,6 +113,5 @@ def _shown(request: HttpRequest, member: Member, names: NamesForm, privacy: Priv
         "privacy": privacy,
         "export": made,
         "export_url": url,
-        "base_url": base_url(request),
     }
     return render(request, "generation/settings.html", context)

@@ -147,6 +147,14 @@ DEEDS = {
 }
 
 
+@pytest.mark.parametrize("form", ["names", "privacy"])
+def test_another_theme_is_chosen_beside_a_faulty_form(alice: Person, form: str) -> None:
+    address = f"/settings/{form}"
+    assert f'name="next" value="{address}"' in alice.http.post(address, {"name": "", "retention_days": "0"}).text
+    reply = alice.http.post("/theme", {"theme": "dark", "next": address}, follow=True)
+    assert (reply.status_code, reply.redirect_chain[-1]) == (200, ("/settings", 302))
+
+
 @pytest.mark.parametrize("role", ["owner", "admin", "developer", "billing", "reader"])
 def test_roles(alice: Person, role: str) -> None:
     Account.objects.filter(pk=alice.account.pk).update(delete_at=clock.now() + timedelta(days=1))
