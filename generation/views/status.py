@@ -33,7 +33,14 @@ def status(request: HttpRequest) -> HttpResponse:
     """GET /status"""
     parts, found = condition.parts(), incidents()
     state = condition.worst([part.state for part in parts])
-    context = {"parts": parts, "incidents": found, "state": state, "summary": SUMMARIES[state], "days": condition.DAYS}
+    context = {
+        "parts": parts,
+        "open": [incident for incident in found if incident.ended_at is None],
+        "past": [incident for incident in found if incident.ended_at is not None],
+        "state": state,
+        "summary": SUMMARIES[state],
+        "days": condition.DAYS,
+    }
     return render(request, "generation/status.html", context)
 
 

@@ -47,6 +47,13 @@ class TestStanding:
         assert (row.open_tasks, row.key.concurrency) == (1, 2)
         assert "1 of 1,000" in alice.read("/limits")
 
+    @pytest.mark.parametrize(("role", "buttons"), [("developer", 1), ("billing", 0), ("reader", 0)])
+    def test_a_key_is_made_by_those_who_may(self, alice: Person, role: str, buttons: int) -> None:
+        ApiKey.objects.all().delete()
+        page = Person("bob@example.com", alice.account, role).source("/limits")
+        assert "there is no working key of this mode yet" in page
+        assert page.count('href="/keys/new"') == buttons
+
     def test_looking_counts_nothing(self, alice: Person, program: Customer) -> None:
         for _ in range(3):
             alice.read("/limits")

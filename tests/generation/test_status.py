@@ -83,6 +83,12 @@ def test_incidents_are_told_and_escaped(client: Client) -> None:
         assert (BAD in text, "&lt;script&gt;alert(1)&lt;/script&gt;" in text) == (False, True)
 
 
+def test_with_one_open_incident_none_is_past(client: Client) -> None:
+    Incident.objects.create(title="Slow", text="", impact="degraded", started_at=clock.now())
+    page = client.get("/status").text
+    assert (page.count("Slow"), page.count("None in the last 90 days.")) == (1, 1)
+
+
 def test_it_names_no_provider(client: Client) -> None:
     said = client.get("/status").text + client.get("/status.json").text
     assert [name for name in Provider.objects.values_list("name", flat=True) if name in said] == []
