@@ -50,7 +50,7 @@ def columns(
         "height": height,
         "left": LEFT,
         "rects": rects,
-        "lines": [(_r(height - FOOT - room * part), show(int(top * part))) for part in (0, 0.5, 1)],
+        "lines": [(_r(height - FOOT - room * value / top), show(value)) for value in _grid(top)],
         "marks": [(_r(LEFT + (i + 0.5) * step), label) for i, label in enumerate(labels) if i % every == 0],
         "legend": [(name, min(n, COLOURS)) for n, name in enumerate(series, 1)] if len(series) > 1 else [],
         "names": list(series),
@@ -65,6 +65,11 @@ def sparkline(title: str, values: Sequence[int]) -> SafeString:
     step = 120 / max(len(values) - 1, 1)
     points = " ".join(f"{_r(i * step)},{_r(26 - 24 * value / top)}" for i, value in enumerate(values))
     return SafeString(render_to_string("ui/sparkline.html", {"title": title, "points": points}))
+
+
+def _grid(top: int) -> list[int]:
+    """Without the middle where that is no whole number."""
+    return [0, top] if top % 2 else [0, top // 2, top]
 
 
 def _r(value: float) -> float:
