@@ -30,6 +30,7 @@ QUIET = timedelta(hours=1)
 FADES = timedelta(days=1)
 RETRY = timedelta(minutes=1)
 ROUND_SECONDS = 30.0
+CLAIMED_FROM = 10  # of those that are due: the others need not be read for each that is sent
 POST_SECONDS = 10.0
 REPLY_BYTES = 16 * 1024
 LONGEST_TEXT = 2000
@@ -139,7 +140,7 @@ def _send_all(due: str, send_one: Callable[[Alert], None]) -> None:
 def _claim(due: str) -> Alert | None:
     """The alert that has waited longest. Nobody else sends it before it is due again, should this fail."""
     now = clock.now()
-    for alert in Alert.objects.filter(**{f"{due}__lte": now}).order_by(due):
+    for alert in Alert.objects.filter(**{f"{due}__lte": now}).order_by(due)[:CLAIMED_FROM]:
         if Alert.objects.filter(pk=alert.pk, **{due: getattr(alert, due)}).update(**{due: now + RETRY}):
             setattr(alert, due, now + RETRY)
             return alert

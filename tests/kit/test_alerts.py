@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -124,6 +125,20 @@ def test_an_end_is_told_of_once_and_of_nothing_there_is_none() -> None:
     alerts.end([DOWN.cause])
     assert told() == [f"ended: {DOWN.cause}"]
     assert told() == []
+
+
+def test_a_backlog_is_not_read_anew_for_every_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    alerts.report([Raised(f"backlog {n}", "waits") for n in range(30)])
+    read: list[Alert] = []
+    from_db = Alert.from_db
+
+    def count(*row: Any) -> Alert:
+        read.append(from_db(*row))
+        return read[-1]
+
+    monkeypatch.setattr(Alert, "from_db", count)
+    assert len(told()) == 30
+    assert len(read) <= 2 * 30 * alerts.CLAIMED_FROM  # for the mails, and for the POSTs
 
 
 def test_an_event_that_has_not_come_for_a_day_fades() -> None:

@@ -2,6 +2,7 @@
 
 import smtplib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail as django_mail
@@ -73,6 +74,20 @@ def test_what_nobody_takes_is_dropped_after_a_day() -> None:
     Letter.objects.filter(to="bob@example.com").update(created_at=F("created_at") - timedelta(days=1))
     assert [to for to, _, _ in sent()] == [["alice@example.com"]]
     assert not Letter.objects.exists()
+
+
+def test_a_backlog_is_not_read_anew_for_every_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail.write([f"{n}@example.com" for n in range(30)], "An egg", "is ready.")
+    read: list[Letter] = []
+    from_db = Letter.from_db
+
+    def count(*row: Any) -> Letter:
+        read.append(from_db(*row))
+        return read[-1]
+
+    monkeypatch.setattr(Letter, "from_db", count)
+    assert len(sent()) == 30
+    assert len(read) <= 30 * mail.CLAIMED_FROM
 
 
 def test_beat_sends_what_no_ring_did() -> None:
