@@ -92,7 +92,8 @@ def _usual_hour(account_id: int, hour: datetime) -> int:
 
 @transaction.atomic
 def _tell_of_hour(account: Account, hour: datetime, spent: int, usual: int) -> None:
-    if _take(account, dear_hour_told_at=account.dear_hour_told_at).update(dear_hour_told_at=hour):
+    not_told = Q(dear_hour_told_at=None) | Q(dear_hour_told_at__lt=hour)
+    if Account.objects.filter(not_told, pk=account.pk).update(dear_hour_told_at=hour):
         letters.to_owners(account, "dear_hour", hour=hour, spent=_dollars(spent), usual=_dollars(usual))
 
 
@@ -118,17 +119,13 @@ def _warn_of_low_balances(now: datetime) -> None:
 
 @transaction.atomic
 def _tell_of_balance(wallet: Wallet, now: datetime) -> None:
-    if _take(wallet.account, low_balance_told_at=None).update(low_balance_told_at=now):
+    if Account.objects.filter(pk=wallet.account_id, low_balance_told_at=None).update(low_balance_told_at=now):
         letters.to_owners(
             wallet.account,
             "low_balance",
             free=_dollars(wallet.available),
             low=_dollars(wallet.account.low_balance or 0),
         )
-
-
-def _take(account: Account, **unchanged: datetime | None) -> QuerySet[Account]:
-    return Account.objects.filter(pk=account.pk, **unchanged)
 
 
 def _dollars(micros: int) -> str:

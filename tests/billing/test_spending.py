@@ -1,6 +1,6 @@
 """Owners hear of what is spent: at 50, 80 and 100 % of a budget, in a dear hour, below a low balance; once each."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core import mail as outbox
@@ -146,6 +146,19 @@ class TestDearHour:
         self.use(account, 10 * CENT, 48)
         self.use(account, 2 * DOLLAR, 0)
         Account.objects.update(dear_hour_told_at=spending.hour_of(clock.now()) - timedelta(hours=1))
+        assert len(told()) == 1
+
+    def test_two_looks_that_overlap_tell_of_it_once(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.use(account, 10 * CENT, 24)
+        self.use(account, 2 * DOLLAR, 0)
+        usual_hour = spending._usual_hour
+
+        def meanwhile(account_id: int, hour: datetime) -> int:
+            monkeypatch.undo()
+            spending.warn()
+            return usual_hour(account_id, hour)
+
+        monkeypatch.setattr(spending, "_usual_hour", meanwhile)
         assert len(told()) == 1
 
     @pytest.mark.parametrize(("usual", "spent"), [(CENT, 99 * CENT), (0, 50 * DOLLAR), (11 * CENT, DOLLAR)])
