@@ -81,11 +81,15 @@ def purge(now: datetime) -> None:
 def remove(export: Export) -> None:
     """The file, then its row: it is tried again next time if the storage is away."""
     try:
-        storage.remove_folder(export.path.rpartition("/")[0])
+        _remove_file(export)
     except Exception as error:  # the storage is ours to choose, and so are the exceptions it raises
         log.warning("export not removed", extra={"account": export.account_id}, exc_info=error)
     else:
         Export.objects.filter(pk=export.pk, requested_at=export.requested_at).delete()
+
+
+def _remove_file(export: Export) -> None:
+    storage.remove_folder(export.path.rpartition("/")[0])
 
 
 def _claim(now: datetime) -> Export | None:
@@ -104,9 +108,10 @@ def _make(export: Export) -> None:
         file.seek(0)
         default_storage.save(export.path, File(file))
     now = clock.now()
-    Export.objects.filter(pk=export.pk, made_at=None).update(
-        made_at=now, expires_at=now + KEPT, bytes=size, lease_until=None
-    )
+    row = Export.objects.filter(pk=export.pk)
+    made = row.filter(made_at=None).update(made_at=now, expires_at=now + KEPT, bytes=size, lease_until=None)
+    if not made and not row.exists():  # the account was emptied meanwhile: nothing else would ever remove the file
+        _remove_file(export)
 
 
 # -- what is in it ---------------------------------------------------------------------------------

@@ -166,6 +166,35 @@ def test_one_that_cannot_be_made_is_made_later_and_keeps_nobody_waiting(
     assert ask(alice, "GET").status == 200
 
 
+def test_one_whose_account_is_emptied_meanwhile_leaves_nothing(
+    alice: Customer, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = FileSystemStorage.save
+
+    def save_late(*args: Any, **options: Any) -> Any:
+        for row in Export.objects.all():
+            export.remove(row)
+        return save(*args, **options)
+
+    monkeypatch.setattr(FileSystemStorage, "save", save_late)
+    ask(alice)
+    export.make_due()
+    assert (Export.objects.count(), list((files / "exports").iterdir())) == (0, [])
+
+
+def test_of_two_that_are_made_at_once_the_first_is_kept(alice: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = FileSystemStorage.save
+
+    def save_after_another(*args: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        Export.objects.update(lease_until=None)
+        export.make_due()
+        return save(*args, **options)
+
+    monkeypatch.setattr(FileSystemStorage, "save", save_after_another)
+    assert exported(alice).keys() == PARTS
+
+
 def test_a_key_is_not_enough(alice: Customer) -> None:
     for method in ("GET", "POST"):
         assert ask(alice, method, Authorization=f"Bearer {alice.secret}").refusal == (401, "UNAUTHORIZED")
