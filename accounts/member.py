@@ -37,8 +37,8 @@ class Member:
     is_visitor: bool = False
 
     def may(self, action: str) -> bool:
-        """Whether the role allows one of ALLOWED."""
-        return self.role in ALLOWED[action]
+        """Whether the role allows one of ALLOWED; in a suspended account nothing is."""
+        return self.role in ALLOWED[action] and self.account.suspended_at is None
 
     @property
     def allowed(self) -> dict[str, bool]:

@@ -50,7 +50,7 @@ def page(request: HttpRequest, member: Member) -> HttpResponse:
         "form": form,
         "roles": _roles(),
         "to_give": roles_to_give(member),
-        "is_owner": member.role == Role.OWNER,
+        "is_owner": member.may("account"),
         "link": flash.take(request, LINK),
     }
     return render(request, "accounts/team.html", context)

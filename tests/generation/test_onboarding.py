@@ -101,7 +101,7 @@ def test_who_may_not_generate_is_not_led_there(newcomer: Customer, name: str) ->
     role(newcomer, name)
     page = home(newcomer)
     assert "First steps" not in page
-    assert "Your role in this account looks on" in page
+    assert "What this account makes will show here." in page
     assert newcomer.http.post("/home/key").status_code == 403
     assert not ApiKey.objects.filter(account=newcomer.account).exists()
 
