@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import flash, limits
 from accounts.member import Member, members_only, require
-from eggapi import clock, ids, markdown, pagination
+from eggapi import clock, ids, markdown, pagination, renewal
 from eggapi.addresses import pair_to_admit
 from eggapi.envelope import base_url
 from eggapi.errors import RateLimited
@@ -65,12 +65,17 @@ def webhooks(request: HttpRequest, member: Member) -> HttpResponse:
 @require_safe
 @members_only
 def delivery(request: HttpRequest, member: Member, event_id: str) -> HttpResponse:
-    """GET /webhooks/{event id}: what was sent, in either mode, and every attempt. To htmx it answers with the attempts alone."""
+    """GET /webhooks/{event id}: of either mode, what was sent, and every attempt. To htmx the attempts alone."""
     one = _own_delivery(member, event_id)
     attempts: list[DeliveryAttempt] = list(one.log.order_by("-n"))
-    context = {"delivery": one, "attempts": attempts, "is_live": _is_under_way([one], clock.now())}
+    context = {
+        "delivery": one,
+        "attempts": attempts,
+        "is_live": _is_under_way([one], clock.now()),
+        "mark": renewal.mark(_looks_of(one), len(attempts)),
+    }
     if request.htmx:  # type: ignore[attr-defined]  # set by its middleware
-        return render(request, "webhooks/_attempts.html", context)
+        return renewal.renewed(request, "webhooks/_attempts.html", context)
     body = bytes(one.event.payload).decode()
     context |= {
         "origin": Origin.objects.filter(account=member.account, host=one.host).first(),
@@ -178,17 +183,19 @@ def _page(request: HttpRequest, member: Member, pair: str = "", **forms: Any) ->
     chosen = DeliveryFilter(request.GET)
     chosen.is_valid()
     conditions = chosen.conditions(member.account.pk, member.mode)
-    found = _own(member).filter(mode=member.mode, *conditions).defer("event__payload")
+    found = _own(member).filter(*conditions, mode=member.mode).defer("event__payload")
     leaf = pagination.turn(found.order_by("-created_at", "-pk"), request.GET)
+    lines = _lines(leaf.rows)
     context: dict[str, Any] = {
         "chosen": chosen,
         "is_chosen": bool(conditions),
         "page": leaf,
-        "lines": _lines(leaf.rows),
+        "lines": lines,
         "is_live": _is_under_way(leaf.rows, now),
+        "mark": renewal.mark([(_looks_of(line.delivery), line.milliseconds) for line in lines], leaf.has_next),
     }
     if request.htmx:  # type: ignore[attr-defined]  # set by its middleware
-        return render(request, "webhooks/_deliveries.html", context)
+        return renewal.renewed(request, "webhooks/_deliveries.html", context)
     known = receivers.of(member.account.pk, member.mode, now)
     failing_since = min((r.origin.first_failure_at for r in known if r.origin), default=now - A_DAY)
     context |= {
@@ -235,6 +242,11 @@ def _lines(rows: Sequence[Delivery]) -> list[Line]:
     attempts = DeliveryAttempt.objects.filter(delivery__in=[row.pk for row in rows]).order_by("n")
     took = dict(attempts.values_list("delivery", "milliseconds"))  # the last one stays
     return [Line(row, took.get(row.pk)) for row in rows]
+
+
+def _looks_of(one: Delivery) -> tuple[object, ...]:
+    """What of a delivery is shown and can change."""
+    return one.pk, one.state, one.attempts, one.granted, one.last_status, one.last_error, one.next_run_at
 
 
 def _is_under_way(rows: Sequence[Delivery], now: datetime) -> bool:
