@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.db import transaction
+
 from accounts.models import Mode
 from eggapi import alerts, clock
 from eggapi.alerts import Raised
@@ -99,22 +101,24 @@ def hear(attempts: Iterable[Attempt]) -> None:
     """Takes note of attempts that have ended, each with its outcome, empty where it brought images.
 
     A refusal, a customer's fault or a missing image says nothing against the way. Of a failure that is excused
-    nothing is counted. The sandbox fails because a customer asked it to.
+    nothing is counted. The sandbox fails because a customer asked it to. Whatever is rolled back was not heard:
+    it comes again.
     """
     routes = catalog.current().routes
     ended = [(way_of(routes[attempt.route_id]), attempt) for attempt in attempts if attempt.route_id in routes]
     ended.sort(key=lambda pair: (pair[0], pair[1].id))  # two batches locking in two orders would deadlock
     probed = {row.probe: row for row in Breaker.objects.filter(probe__in=[attempt.id for _, attempt in ended])}
+    heard = []
     for way, attempt in ended:
         route = routes[attempt.route_id]
         failed, probe = attempt.outcome in FAILURES, probed.get(attempt.id)
         if failed and (route.mode == Mode.TEST or any(purchase.is_excused for purchase in attempt.bought)):
             continue
-        too_many = _windows[way].hear(failed)
         if probe:
             _judge(probe, route.provider, attempt) if failed else close(probe, route.provider)
-        elif failed and (too_many or attempt.outcome == Outcome.ROUTE_DOWN):
-            _open(way, route.provider, attempt)
+        else:
+            heard.append((way, route.provider, attempt))
+    transaction.on_commit(lambda: _count(heard), robust=True)  # what is settled is settled, whatever comes of this
 
 
 def hear_hung(task_ids: Sequence[str], now: datetime) -> None:
@@ -137,6 +141,18 @@ def hear_hung(task_ids: Sequence[str], now: datetime) -> None:
     hear(hung.values())
 
 
+def _count(heard: Sequence[tuple[Way, str, Attempt]]) -> None:
+    tripped = {}
+    for way, provider, attempt in heard:
+        too_many = _windows[way].hear(attempt.outcome in FAILURES)
+        if too_many or attempt.outcome == Outcome.ROUTE_DOWN:
+            tripped[way] = provider, attempt
+    for way, (provider, attempt) in tripped.items():
+        _open(way, provider, attempt)
+        _windows.pop(way, None)
+
+
+@transaction.atomic
 def _open(way: Way, provider: str, attempt: Attempt) -> None:
     now = clock.now()
     seconds = _seconds(SHORTEST, attempt)
@@ -149,7 +165,6 @@ def _open(way: Way, provider: str, attempt: Attempt) -> None:
             "seconds": seconds,
         },
     )
-    _windows.pop(way, None)
     if is_new:
         text = f"{provider} is not used for {way.upstream_model}: {_reason(attempt)}"
         alerts.report([Raised(_cause(provider, way.upstream_model), text)])
@@ -166,7 +181,8 @@ def _judge(breaker: Breaker, provider: str, probe: Attempt) -> None:
 
 
 def close(breaker: Breaker, provider: str) -> None:
-    _windows.pop(Way(breaker.provider_id, breaker.upstream_model), None)
+    way = Way(breaker.provider_id, breaker.upstream_model)
+    transaction.on_commit(lambda: _windows.pop(way, None))
     breaker.delete()
     alerts.end([_cause(provider, breaker.upstream_model)])
 

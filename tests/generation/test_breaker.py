@@ -13,7 +13,7 @@ from django.db.models import F
 from accounts.caller import Caller
 from accounts.models import Account, Mode
 from billing import ledger
-from eggapi import clock
+from eggapi import batch, clock
 from eggapi.loop import Loop
 from eggapi.models import Alert
 from generation import breaker, process
@@ -202,35 +202,81 @@ def test_an_outage_is_met_by_a_handful_of_attempts(
 
 
 @pytest.mark.postgres_only
-def test_two_workers_that_hear_of_two_outages_do_not_deadlock(
+def test_two_workers_that_hear_of_two_probes_do_not_deadlock(
     add_route: AddRoute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = add_route("http://127.0.0.1:1"), add_route("http://127.0.0.1:1")
-    opening, errors = breaker._open, []
+    routes = [add_route("http://127.0.0.1:1") for _ in range(2)]
+    now, judging, errors = clock.now(), breaker._judge, []
+    for route in routes:
+        way = {"provider": route.provider, "upstream_model": route.upstream_model, "probe": f"probe {route.pk}"}
+        Breaker.objects.create(**way, opened_at=now, open_until=now, seconds=15)
 
     def slowly(*args: Any) -> None:
-        opening(*args)
+        judging(*args)
         time.sleep(0.5)
 
-    def hear(*routes: Route) -> None:
-        attempts = [Attempt(id=f"{number}", route=route, outcome="route_down") for number, route in enumerate(routes)]
-        for attempt in attempts:
-            attempt.bought = []
+    def hear(routes: list[Route]) -> None:
         try:
             with transaction.atomic():
-                breaker.hear(attempts)
+                breaker.hear(failure(route, f"probe {route.pk}") for route in routes)
         except OperationalError as error:
             errors.append(error)
         finally:
             connection.close()
 
-    monkeypatch.setattr(breaker, "_open", slowly)
-    threads = [threading.Thread(target=hear, args=routes) for routes in ((one, other), (other, one))]
+    monkeypatch.setattr(breaker, "_judge", slowly)
+    threads = [threading.Thread(target=hear, args=[order]) for order in (routes, routes[::-1])]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (errors, Breaker.objects.count()) == ([], 2)
+    assert (errors, set(Breaker.objects.values_list("seconds", flat=True))) == ([], {30})
+
+
+def failure(route: Route, attempt_id: str) -> Attempt:
+    attempt = Attempt(id=attempt_id, route=route, outcome="retryable", message="connection refused")
+    attempt.bought = []
+    return attempt
+
+
+@pytest.mark.parametrize(("before", "together", "opens"), [(0, 3, False), (4, 2, True)])
+def test_what_is_rolled_back_and_run_again_is_heard_once(
+    before: int, together: int, opens: bool, add_route: AddRoute
+) -> None:
+    """A batch whose transaction fails is run again one by one."""
+
+    def hear(attempts: list[Attempt]) -> list[Attempt]:
+        breaker.hear(attempts)
+        if len(attempts) > 1:
+            raise RuntimeError("one of them is bad")
+        return attempts
+
+    route = add_route("http://127.0.0.1:1")
+    failures = [failure(route, f"{number}") for number in range(before + together)]
+    for attempt in failures[:before]:
+        batch.run(hear, [attempt])
+    batch.run(hear, failures[before:])
+    assert Breaker.objects.exists() is opens
+
+
+def test_a_breaker_that_cannot_be_opened_spoils_no_settlement(
+    add_route: AddRoute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempts it is about have ended, and nobody may be told otherwise."""
+
+    def away(*_: Any) -> None:
+        raise OperationalError("the database is away")
+
+    def hear(attempts: list[Attempt]) -> list[bool]:
+        breaker.hear(attempts)
+        return [True] * len(attempts)
+
+    route = add_route("http://127.0.0.1:1")
+    with monkeypatch.context() as patch:
+        patch.setattr(breaker, "_open", away)
+        assert batch.run(hear, [failure(route, f"{number}") for number in range(5)]) == [True] * 5
+    assert batch.run(hear, [failure(route, "5")]) == [True]
+    assert Breaker.objects.exists()
 
 
 def test_failures_in_a_row_may_be_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
