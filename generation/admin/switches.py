@@ -4,11 +4,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from unfold.admin import ModelAdmin
 
 from accounts.admin import actor_of
+from eggapi import renewal
 from eggapi.models import Switch
 from eggapi.readonly import ReadOnly
 from eggapi.switches import LONGEST_REASON
@@ -38,8 +39,7 @@ class SwitchAdmin(ReadOnly, OwnPages, ModelAdmin):
             "switches.html",
             "Switches",
             opts=None,  # whose plural is no word
-            submits=Switch.objects.filter(pk=drain.SUBMITS).first(),
-            left=drain.left(),
+            **_left(),
             models=ImageModel.objects.order_by("pk"),
             providers=Provider.objects.order_by("name"),
             longest_reason=LONGEST_REASON,
@@ -51,10 +51,9 @@ class SwitchAdmin(ReadOnly, OwnPages, ModelAdmin):
         )
 
     def left(self, request: HttpRequest) -> HttpResponse:
-        """GET: what is left to be done, as a part of the page."""
+        """GET ?seen=MARK: what is left to be done, as a part of the page; 204 while nothing is new."""
         require(request, "eggapi.view_switch")
-        submits = Switch.objects.filter(pk=drain.SUBMITS).first()
-        return render(request, "admin/generation/left.html", {"left": drain.left(), "submits": submits})
+        return renewal.renewed(request, "admin/generation/left.html", _left())
 
     def turn_submits(self, request: HttpRequest) -> HttpResponse:
         """POST turn=on or turn=off with a reason."""
@@ -82,3 +81,8 @@ class SwitchAdmin(ReadOnly, OwnPages, ModelAdmin):
         if edit.turn(row, on, actor_of(request)):
             self.message_user(request, f"{row} is {'on' if on else 'off'}; every process knows within two seconds.")
         return redirect("admin:eggapi_switch_changelist")
+
+
+def _left() -> dict[str, Any]:
+    left, submits = drain.left(), Switch.objects.filter(pk=drain.SUBMITS).first()
+    return {"left": left, "submits": submits, "mark": renewal.mark(left, submits is None)}

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts.member import Member, members_only
 from accounts.models import ApiKey
-from eggapi import charts, clock, ids, money, pagination, sheet
+from eggapi import charts, clock, ids, money, pagination, renewal, sheet
 from eggapi.envelope import base_url
 from generation import selection, snippets, storage
 from generation.models import UNFINISHED, ImageModel, Output, Status, Task
@@ -59,9 +59,15 @@ def tasks(request: HttpRequest, member: Member) -> HttpResponse:
     found = chosen.of(member.caller)
     leaf = pagination.turn(found.defer("negative_prompt", "image_urls", "metadata"), request.GET)
     lines = _lines(leaf.rows, keys)
-    context = {"listed": lines, "page": leaf, "chosen": chosen, "is_live": any(line.is_unfinished for line in lines)}
+    context = {
+        "listed": lines,
+        "page": leaf,
+        "chosen": chosen,
+        "is_live": any(line.is_unfinished for line in lines),
+        "mark": renewal.mark([(line.task.pk, line.task.status, line.task.wiped_at) for line in lines], leaf.has_next),
+    }
     if request.htmx:  # type: ignore[attr-defined]  # set by its middleware
-        return render(request, "generation/_task_rows.html", context)
+        return renewal.renewed(request, "generation/_task_rows.html", context)
     has_any = bool(lines) or leaf.has_previous or not chosen.is_everything
     context |= {
         "models": models,

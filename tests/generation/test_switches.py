@@ -1,5 +1,6 @@
 """Operators pause new tasks, and see when nothing of the old is left."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -123,10 +124,12 @@ def test_the_page_pauses_and_resumes(alice: Customer, office: Client) -> None:
 def test_the_page_says_when_it_is_safe_to_stop(alice: Customer, boss: User, office: Client) -> None:
     task_id = alice.generate().data["id"]
     pause(boss)
-    left = reverse("admin:switch_left")
-    assert "Safe to stop" not in office.get(left).content.decode()
+    found = re.search(r'hx-get="([^"]+)"', office.get(PAGE).content.decode())
+    assert found
+    assert "Safe to stop" not in office.get(reverse("admin:switch_left")).content.decode()
+    assert office.get(found[1]).status_code == 204
     alice.send("POST", f"/v1/tasks/{task_id}/cancel")
-    assert "Safe to stop" in office.get(left).content.decode()
+    assert "Safe to stop" in office.get(found[1]).content.decode()
 
 
 @pytest.mark.parametrize(("kind", "model", "name"), [("model", ImageModel, "nanobanana"), ("provider", Provider, "")])

@@ -1,7 +1,9 @@
 """/tasks: the list, its filters, its rows alone and its CSV."""
 
 import csv
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -110,9 +112,24 @@ class TestList:
 
     def test_it_renews_itself_only_while_something_is_unfinished(self, alice: Person) -> None:
         task = make(alice)
-        assert 'hx-get="/tasks?status=pending" hx-trigger="every 2s"' in alice.source("/tasks?status=pending")
+        renewal = r'hx-get="(/tasks\?status=pending&amp;seen=\w+)" hx-trigger="every 2s"'
+        assert re.search(renewal, alice.source("/tasks?status=pending"))
         end(task)
         assert "hx-trigger" not in alice.source("/tasks")
+
+    def test_it_is_sent_again_only_when_something_is_new(self, alice: Person) -> None:
+        for n in range(26):
+            task = make(alice, prompt=f"egg {n}")
+        found = re.search(r'hx-get="(/tasks[^"]+)"', alice.source("/tasks?status=pending"))
+        assert found
+        address = unescape(found[1])
+        assert alice.http.get(address, headers=HTMX).status_code == 204
+        end(task)
+        reply = alice.http.get(address, headers=HTMX).content.decode()
+        assert 'hx-get="/tasks?status=pending&amp;seen=' in reply
+        assert found[1] not in reply
+        make(alice)
+        assert 'href="?status=pending&amp;page=2"' in alice.http.get(address, headers=HTMX).content.decode()
 
     def test_to_htmx_it_answers_with_the_rows_alone(self, alice: Person) -> None:
         make(alice, prompt="a hen")

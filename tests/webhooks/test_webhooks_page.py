@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -49,6 +50,12 @@ def page(client: Client, path: str = "", **headers: str) -> str:
     response = client.get(f"/webhooks{path}", headers=headers)
     assert response.status_code == 200
     return response.content.decode()
+
+
+def renewal_of(text: str) -> str:
+    """Where a part of the page asks for itself again."""
+    (address,) = re.findall(r'hx-get="([^"]+)"', text)
+    return unescape(address)
 
 
 def deliver(account: Account, state: str = "delivered", url: str = HOOK, status: int | None = 200) -> Delivery:
@@ -155,7 +162,11 @@ class TestList:
 
     def test_rows_renew_themselves_while_something_is_under_way(self, client: Client, alice: Account) -> None:
         one = deliver(alice, "due")
-        assert 'hx-get="/webhooks?state=due"' in page(client, "?state=due")
+        address = renewal_of(page(client, "?state=due"))
+        assert address.startswith("/webhooks?state=due&seen=")
+        assert client.get(address, headers={"HX-Request": "true"}).status_code == 204
+        Delivery.objects.update(attempts=7)
+        assert "7/10" in client.get(address, headers={"HX-Request": "true"}).content.decode()
         partial = page(client, "?state=due", **HTMX)
         assert (listed(partial), "<html" in partial) == ([one.event_id], False)
         Delivery.objects.update(next_run_at=clock.now() + timedelta(hours=2))
@@ -215,7 +226,11 @@ class TestOne:
         text = client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
         one.refresh_from_db()
         assert ("One attempt more is due now." in text, one.state, one.granted, one.by_hand) == (True, "due", 2, True)
-        assert f'hx-get="/webhooks/{one.event_id}"' in text
+        address = renewal_of(text)
+        assert address.startswith(f"/webhooks/{one.event_id}?seen=")
+        assert client.get(address, headers={"HX-Request": "true"}).status_code == 204
+        DeliveryAttempt.objects.create(delivery=one, n=2, at=clock.now(), milliseconds=1)
+        assert 'id="attempt-2"' in client.get(address, headers={"HX-Request": "true"}).content.decode()
         partial = page(client, f"/{one.event_id}", **HTMX)
         assert ('id="attempts"' in partial, "<html" in partial) == (True, False)
         assert "on its way already" in client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
