@@ -1,6 +1,6 @@
 """The billing page: what is there, what has moved it, and how more comes in."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -24,6 +24,7 @@ from eggapi.errors import NotFound, RateLimited, ServiceUnavailable
 from eggapi.posting import form_of
 
 RECENT_MONTHS = 6
+LONGEST_WAIT = timedelta(minutes=5)
 
 
 @require_safe
@@ -36,7 +37,7 @@ def billing(request: HttpRequest, member: Member) -> HttpResponse:
 @require_safe
 @members_only
 def balance(request: HttpRequest, member: Member) -> HttpResponse:
-    """GET /billing/balance: the figures alone, which ask for themselves again while a payment is awaited."""
+    """GET /billing/balance: the figures alone, which ask for themselves again while a payment may come any second."""
     return render(request, "billing/_balance.html", _balance(request, member))
 
 
@@ -143,10 +144,15 @@ def _balance(request: HttpRequest, member: Member) -> dict[str, Any]:
         "images": lately.images_for(wallet.available),
         "told": told,
         "paid": newest.amount if newest and newest.state == TopUp.State.PAID else None,
-        "is_waiting": told == "done" and newest is not None and newest.state == TopUp.State.OPEN,
+        "is_waiting": told == "done" and newest is not None and _may_come_now(newest),
         "is_live": member.mode == Mode.LIVE,
         "is_full": wallet.available >= PLAY_MONEY,
     }
+
+
+def _may_come_now(order: TopUp) -> bool:
+    """A card pays within minutes; a bank transfer takes days, for which no page should wait."""
+    return order.state == TopUp.State.OPEN and clock.now() - order.created_at < LONGEST_WAIT
 
 
 def _months(member: Member) -> list[date]:

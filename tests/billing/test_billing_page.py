@@ -224,6 +224,8 @@ class TestTopUp:
             True,
             True,
         )
+        TopUp.objects.update(created_at=clock.now() - timedelta(minutes=6))
+        assert "hx-get" not in client.get("/billing/balance?topup=done").content.decode()
         TopUp.objects.update(state=TopUp.State.PAID)
         partial = client.get("/billing/balance?topup=done").content.decode()
         assert ("$1.0000 is in your balance" in partial, "hx-get" in partial, "<html" in partial) == (
