@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, cast
 
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
+from django_htmx.http import HttpResponseClientRefresh
 
 from accounts import visit
 from accounts.caller import Caller, Terms
@@ -88,9 +89,10 @@ def members_only(view: Page) -> Page:
     """
 
     @wraps(view)
-    @login_required
     @never_cache
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return _to_sign_in(request)
         member = member_of(cast(User, request.user), request.session)
         if member is None:
             raise PermissionDenied("You are in no account. Ask for an invitation.")
@@ -98,6 +100,13 @@ def members_only(view: Page) -> Page:
         return view(request, member, *args, **kwargs)
 
     return page
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """htmx would put the sign-in page into a part of the page; there the whole page asks again."""
+    if request.htmx:  # type: ignore[attr-defined]  # set by its middleware
+        return HttpResponseClientRefresh()
+    return redirect_to_login(request.get_full_path())
 
 
 def require(member: Member, action: str) -> None:

@@ -65,6 +65,8 @@ class TestPassword:
 
     def test_it_leads_back_to_where_somebody_came_from(self, client: Client) -> None:
         assert client.get("/home")["Location"] == "/accounts/login/?next=/home"
+        part = client.get("/home/arrival?seen=none", headers={"HX-Request": "true"})
+        assert (part.status_code, part.headers["HX-Refresh"], part.content) == (200, "true", b"")
         assert sign_in(client, next="/accounts/email/")["Location"] == "/accounts/email/"
 
     def test_the_admin_is_entered_by_the_same_door(self, client: Client, settings: Settings) -> None:
