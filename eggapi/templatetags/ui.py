@@ -1,5 +1,6 @@
 """What templates say with: icons, states, money, times, and code to copy."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -77,6 +78,12 @@ def took(milliseconds: int | None) -> str:
         return f"{milliseconds // 100 / 10} s"
     minutes, seconds = divmod(milliseconds // 1000, 60)
     return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@register.filter
+def lines(texts: Iterable[str]) -> str:
+    """Each on a line of its own."""
+    return "\n".join(texts)
 
 
 @register.inclusion_tag("ui/copy.html")

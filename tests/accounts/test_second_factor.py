@@ -109,6 +109,10 @@ class TestRecoveryCodes:
         step(third, codes[1])
         assert signed_in_as(third) == EMAIL
 
+    def test_they_can_be_copied(self, alice: Client, codes: list[str]) -> None:
+        page = alice.get("/accounts/2fa/recovery-codes/").content.decode()
+        assert re.findall(r'data-copy="([^"]+)"', page) == ["\n".join(codes)]
+
     def test_they_can_be_kept_as_a_file(self, alice: Client, codes: list[str]) -> None:
         response = alice.get("/accounts/2fa/recovery-codes/download/")
         assert response.content.decode().split() == codes
