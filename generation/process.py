@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -68,13 +69,13 @@ class Driver:
     async def drive(self, claim: Claim) -> float | None:
         """One step: returns the seconds until the next, or None where there is none.
 
-        At the deadline the task fails, but a paid call in flight is heard to its end: its reply is worth saving.
+        At the deadline the task ends, but a paid call in flight is heard to its end: its reply is worth saving.
         """
         step = asyncio.ensure_future(self._step(claim))
         try:
             await asyncio.wait({step}, timeout=claim.seconds_left)
             if not step.done():
-                await self._end(claim, "deadline", f"Timed out after {claim.task.deadline_seconds} seconds.")
+                await self._save(settle.settle, _at_deadline(claim))
                 if claim.paying:
                     await asyncio.wait({step}, timeout=LATE_SECONDS)
             return step.result() if step.done() else None
@@ -315,6 +316,17 @@ def _log(claim: Claim, attempt: Attempt) -> None:
             "ms": round((claim.time - attempt.started_at).total_seconds() * 1000),
         },
     )
+
+
+def _at_deadline(claim: Claim) -> Ending:
+    """With the images that are stored by now; failed only where there is none."""
+    attempt = claim.live
+    pictures = [Picture(**image) for purchase in attempt.bought for image in purchase.images] if attempt else []
+    if attempt is None or not pictures:
+        return Ending(claim.task, "deadline", f"Timed out after {claim.task.deadline_seconds} seconds.")
+    as_it_is = copy(attempt)  # the step goes on with its own
+    as_it_is.bought = [copy(purchase) for purchase in attempt.bought]
+    return Ending(claim.task, "completed", pictures=pictures, attempt=as_it_is)
 
 
 def _job(claim: Claim, entry: RouteEntry, purchase: Purchase) -> Job:

@@ -12,7 +12,7 @@ from django.db.models import F
 from eggapi import clock, rows
 from eggapi.doorbell import ring
 from generation import breaker
-from generation.models import LEASE, PAID, Attempt, Purchase, Task
+from generation.models import LEASE, PAID, Attempt, Purchase, Status, Task
 
 OURS = "old.status IN ('pending', 'processing') AND old.lease_token = new.token"
 
@@ -83,10 +83,14 @@ def late(batch: Sequence[Progress]) -> list[bool]:
     kept = []
     for progress in batch:
         ended_under_us = Task.objects.filter(pk=progress.task.pk, lease_token=progress.task.lease_token)
-        kept.append(bool(progress.purchases) and ended_under_us.exists())
+        status = ended_under_us.values_list("status", flat=True).first()
+        kept.append(bool(progress.purchases) and status is not None)
         if kept[-1]:
+            paid = {p.pk for p in progress.purchases if p.state in PAID}
+            if status == Status.COMPLETED:
+                sold = Purchase.objects.filter(pk__in=paid, state=Purchase.State.DONE)
+                paid -= set(sold.values_list("pk", flat=True))
             write(progress.purchases)
-            paid = [p.pk for p in progress.purchases if p.state in PAID]
             Purchase.objects.filter(pk__in=paid).update(leak=F("cost"))
             transaction.on_commit(partial(ring, "generation.tasks.withdraw", task_id=progress.task.id))
     return kept

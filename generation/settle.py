@@ -108,6 +108,9 @@ def _move(endings: Sequence[Ending], now: datetime) -> set[str]:
 
 def _end_attempts(endings: Sequence[Ending], now: datetime) -> None:
     """Saves what is known of the live attempts; what was paid for and brought nothing is a leak."""
+    for ending in endings:
+        for purchase in ending.attempt.bought if ending.attempt and ending.units else ():
+            purchase.leak = purchase.cost if purchase.state in PAID and not purchase.images else 0
     save.write([purchase for ending in endings if ending.attempt for purchase in ending.attempt.bought])
     live = Attempt.objects.filter(state=Attempt.State.LIVE)
     completed = [ending.task.id for ending in endings if ending.units]

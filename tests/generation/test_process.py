@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from accounts.caller import Caller
 from accounts.models import Account
 from billing.models import Hold, Wallet
 from eggapi import alerts, clock
 from eggapi.loop import Loop
-from generation import references, route
+from generation import references, route, settle
 from generation.models import Attempt, Purchase, Route, Task
 from generation.providers.base import Accepted, Pending
 from generation.submit import submit
@@ -149,6 +149,33 @@ def test_it_charges_for_what_was_stored(alice: Caller, vendor: Vendor, add_route
     assert (task.status, task.cost, wallet(alice).held) == ("completed", 30_000, 0)
     hold = Hold.objects.get(pk=task.pk)
     assert (hold.amount, hold.captured) == (40_000, 30_000)
+
+
+@pytest.mark.parametrize(("fault", "state"), [("one-stuck", "accepted"), ("one-hold-sync", "done")])
+def test_at_its_deadline_a_task_ends_with_what_is_stored(
+    fault: str, state: str, alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    """What comes later was paid for and is kept for the operator; nobody is charged for it."""
+    add_route(vendor.url, SpeaksOneByOne)
+    task = run(alice, f"an egg vendor:{fault}", num_outputs=4, deadline_seconds=10)
+    assert (task.status, task.ended, task.cost, task.outputs.count()) == ("completed", "completed", 30_000, 3)
+    vendor.release.set()
+    until = time.monotonic() + 10
+    while Purchase.objects.filter(state="submitting").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    leaks = Purchase.objects.order_by("-leak", "index").values_list("state", "leak")
+    assert list(leaks) == [(state, 5000), ("done", 0), ("done", 0), ("done", 0)]
+    assert (wallet(alice).posted, wallet(alice).held) == (970_000, 0)
+
+
+def test_what_failed_beside_what_was_sold_is_a_leak(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run
+) -> None:
+    add_route(vendor.url, SpeaksOneByOne)
+    task = run(alice, "an egg vendor:one-failed", num_outputs=4)
+    assert (task.status, task.cost) == ("completed", 30_000)
+    leaks = Purchase.objects.order_by("-state").values_list("state", "leak")
+    assert list(leaks) == [("failed", 5000), ("done", 0), ("done", 0), ("done", 0)]
 
 
 def test_it_stores_no_more_than_asked(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
@@ -319,6 +346,32 @@ def test_an_answer_is_not_lost_with_the_alert_about_it(
         add_route(healthy.url)
         task = run(alice, "an egg vendor:odd")
     assert (task.status, away, outcomes(task)) == ("completed", [], ["retryable", ""])
+
+
+def test_a_commit_whose_answer_was_lost_makes_no_leak_of_what_was_sold(
+    alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled, lost = settle.settle, [OperationalError("the connection is lost")]
+
+    def unheard(endings: list[settle.Ending]) -> list[bool]:
+        won = settled(endings)
+        if lost:
+            transaction.on_commit(lambda: throw(lost.pop()))
+        return won
+
+    monkeypatch.setattr(settle, "settle", unheard)
+    add_route(vendor.url)
+    task = run(alice, "an egg")
+    until = time.monotonic() + 10
+    while lost and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(1)  # in which it is settled once more, in vain
+    assert (task.status, task.cost, lost) == ("completed", 10_000, [])
+    assert list(Purchase.objects.values_list("state", "leak")) == [("done", 0)]
+
+
+def throw(error: Exception) -> None:
+    raise error
 
 
 @pytest.mark.postgres_only
