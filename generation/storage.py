@@ -1,5 +1,6 @@
 """Pictures: verified by decoding, kept in our storage, handed out under signed addresses."""
 
+import threading
 import warnings
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,20 +11,30 @@ from urllib.parse import quote, urlencode
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from eggapi import crypto
 
 LARGEST_RESULT = 25 * 1024 * 1024
 LARGEST_REFERENCE = 10 * 1024 * 1024
 MOST_PIXELS = 50_000_000
-EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+DECODED_AT_ONCE = 8
+FORMATS = ["PNG", "JPEG", "WEBP"]
+# A JPEG of several pictures, as phones take them, is told apart by the decoder alone: its first is all that is seen.
+EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 PURPOSE = "file"
+
+# Whoever asks, as a picture takes up to 200 MB while it is decoded.
+_benches = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
 
 class NotAnImage(ValueError):
     """The bytes do not decode as a PNG, JPEG or WebP picture of sane size."""
+
+
+class TooManyPixels(NotAnImage):
+    """They may well be a picture, but of no sane size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +52,25 @@ class Picture:
         return asdict(self)
 
 
-def inspect(file: BinaryIO) -> tuple[str, int, int]:
-    """(extension, width, height) of a picture that really decodes. Raises NotAnImage.
+def inspect(file: BinaryIO, most_pixels: int = MOST_PIXELS) -> tuple[str, int, int]:
+    """(extension, width, height) of a picture that really decodes. Raises NotAnImage (TooManyPixels).
 
     The number of pixels is read from the header before anything is decoded, so that a small file
     cannot unfold into gigabytes.
     """
     try:
-        with warnings.catch_warnings():
+        with _benches, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=list(EXTENSIONS)) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise NotAnImage("too many pixels")
+            with Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > most_pixels:
+                    raise TooManyPixels(f"{image.width} x {image.height}")
                 image.load()
                 return EXTENSIONS[str(image.format)], image.width, image.height
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except NotAnImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooManyPixels(type(error).__name__) from error
+    except Exception as error:  # broken bytes make a decoder stumble in ways that it does not name
         raise NotAnImage(type(error).__name__) from error
     finally:
         file.seek(0)

@@ -42,11 +42,11 @@ def keep(account_id: int, file: BinaryIO, base_url: str) -> str:
         raise Fault(f"is larger than {LARGEST // 1024**2} MiB")
     file.seek(0)
     try:
-        extension, width, height = storage.inspect(file)
+        extension, _, _ = storage.inspect(file, MOST_PIXELS)
+    except storage.TooManyPixels:
+        raise Fault(f"has more than {MOST_PIXELS // 1_000_000} megapixels") from None
     except storage.NotAnImage:
         raise Fault("is not a PNG, JPEG or WebP picture") from None
-    if width * height > MOST_PIXELS:
-        raise Fault(f"has more than {MOST_PIXELS // 1_000_000} megapixels")
     now = clock.now()
     path = f"{FOLDER}/{now.strftime(HOUR)}/{account_id}-{ids.path_token()}.{extension}"
     try:

@@ -279,9 +279,9 @@ def drawn(wide: int, high: int, kind: str = "png") -> bytes:
     return file.getvalue()
 
 
-def bomb() -> bytes:
-    """A small PNG that claims 30,000 by 30,000 pixels."""
-    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+def bomb(side: int = 30_000) -> bytes:
+    """A small PNG that claims so many pixels in width and height."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,12 +17,13 @@ from django.core.signals import request_finished
 from django.db import close_old_connections
 from django.test import Client
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from pytest_django import Settings
 
 from eggapi import crypto, ids
 from generation import storage
 from generation.storage import NotAnImage, Picture
-from tests.customer import Answer
+from tests.customer import Answer, at_once
 from tests.generation.bucket import keep_pictures_at, make_bucket, serving_s3, settings_with
 from tests.servers import free_port
 
@@ -67,6 +69,12 @@ class TestStore:
         with default_storage.open(first.path) as file:
             assert len(file.read()) == second.bytes
 
+    def test_a_jpeg_of_several_pictures_is_a_jpeg(self) -> None:
+        content = drawn("MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+        picture = stored(content)
+        assert (picture.path[-4:], picture.content_type) == (".jpg", "image/jpeg")
+        assert (picture.bytes, picture.width, picture.height) == (len(content), 32, 18)
+
     def test_nobody_else_on_the_machine_may_read_it(self, home: Path) -> None:
         assert (home / "files" / stored(drawn()).path).stat().st_mode & 0o077 == 0
 
@@ -96,10 +104,25 @@ class TestStore:
         assert file.tell() == 0
         assert not (home / "files").exists()
 
+    def test_it_rejects_what_makes_the_decoder_stumble(self) -> None:
+        end = chunk(b"IEND", b"")
+        with pytest.raises(NotAnImage, match="IndexError"):
+            stored(drawn().replace(end, chunk(b"iCCP", b"") + end))
+
     @pytest.mark.parametrize("side", [7_100, 20_000, 2**31 - 1])
     def test_it_rejects_a_bomb_before_it_unfolds(self, side: int) -> None:
         with pytest.raises(NotAnImage):
             stored(bomb(side))
+
+    def test_no_more_are_decoded_at_once_than_there_is_memory_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        together = threading.Barrier(storage.DECODED_AT_ONCE + 1)
+        monkeypatch.setattr(PngImageFile, "load", lambda _: together.wait(0.3))
+
+        def inspect(_: int) -> None:
+            with pytest.raises(NotAnImage, match="BrokenBarrierError"):
+                storage.inspect(io.BytesIO(drawn()))
+
+        at_once(together.parties, inspect)
 
     def test_it_rejects_a_bomb_of_text(self) -> None:
         with pytest.raises(NotAnImage):
