@@ -14,7 +14,7 @@ from eggapi.http import HttpFailed
 from generation import uploads
 from generation.models import Task
 from generation.providers.base import Reference
-from generation.storage import CONTENT_TYPES, LARGEST_REFERENCE, NotAnImage, inspect
+from generation.storage import CONTENT_TYPES, LARGEST_REFERENCE, MOST_PIXELS, NotAnImage, TooManyPixels, inspect
 
 FETCH_SECONDS = 20.0
 AT_ONCE, OF_ONE_ACCOUNT = 72, 9
@@ -54,8 +54,11 @@ class Fetcher:
 
 
 async def _in_turn(turns: asyncio.Semaphore, account_id: int, url: str, place: Path) -> Reference:
-    async with turns:
-        return await asyncio.get_running_loop().run_in_executor(_threads, _fetch, account_id, url, place)
+    """The turn lasts as long as the thread does, which goes on when nobody waits for the picture any more."""
+    await turns.acquire()
+    work = asyncio.get_running_loop().run_in_executor(_threads, _fetch, account_id, url, place)
+    work.add_done_callback(lambda _: turns.release())
+    return await asyncio.shield(work)
 
 
 def _fetch(account_id: int, url: str, place: Path) -> Reference:
@@ -69,6 +72,8 @@ def _fetch(account_id: int, url: str, place: Path) -> Reference:
         raise BadReference(f"image_urls[{index}]: {error}") from error
     except FileNotFoundError:
         raise BadReference(f"image_urls[{index}]: the uploaded picture is gone") from None
+    except TooManyPixels:
+        raise BadReference(f"image_urls[{index}]: more than {MOST_PIXELS // 1_000_000} megapixels") from None
     except NotAnImage:
         raise BadReference(f"image_urls[{index}]: not a PNG, JPEG or WebP image") from None
     return Reference(path=str(place), content_type=CONTENT_TYPES[extension], url=url, bytes=place.stat().st_size)
