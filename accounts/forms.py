@@ -171,7 +171,7 @@ class SpendingForm(Sheet):
 
 
 class NamesForm(Sheet):
-    name = forms.CharField(label="Account name", max_length=200)
+    name = forms.CharField(label="Account name", max_length=254)
     billing_name = forms.CharField(
         label="Name on statements", required=False, max_length=200, help_text="Your company, as it stands on papers."
     )

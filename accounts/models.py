@@ -62,7 +62,7 @@ class Account(models.Model):
     delivered. At `delete_at` an account its owner gave up is emptied.
     """
 
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=254)  # at first it is an address
     created_at = models.DateTimeField(auto_now_add=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
     monthly_cap = UsdField(null=True, blank=True)
@@ -189,7 +189,7 @@ class AuditEntry(models.Model):
     actor = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
     account = models.ForeignKey(Account, on_delete=models.SET_NULL, null=True)
     action = models.CharField(max_length=60)
-    target = models.CharField(max_length=200, blank=True)
+    target = models.CharField(max_length=300, blank=True)
     detail = models.JSONField(default=dict)
 
     class Meta:

@@ -44,8 +44,8 @@ def open_for(user: User) -> Account:
 def account_of(email: str) -> Account:
     """The account owned by this address; the person and the account are made if there are none."""
     email = email.strip().lower()
-    membership = Membership.objects.filter(user__email=email).select_related("account").order_by("pk").first()
-    if membership:
+    owners = Membership.objects.filter(user__email=email, role=Membership.Role.OWNER)
+    if membership := owners.select_related("account").order_by("pk").first():
         return membership.account
     user = User.objects.filter(email=email).first() or User.objects.create_user(email)
     return open_for(user)

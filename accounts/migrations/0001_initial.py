@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             name='Account',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
+                ('name', models.CharField(max_length=254)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('suspended_at', models.DateTimeField(blank=True, null=True)),
                 ('monthly_cap', eggapi.money.UsdField(blank=True, null=True)),
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField()),
                 ('action', models.CharField(max_length=60)),
-                ('target', models.CharField(blank=True, max_length=200)),
+                ('target', models.CharField(blank=True, max_length=300)),
                 ('detail', models.JSONField(default=dict)),
                 ('account', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.account')),
                 ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import Account
+from accounts.models import Account, AuditEntry, Membership, User
 from accounts.opening import account_of
 from billing.models import LedgerEntry, Wallet
 from tests.billing.till import PRICE, hold, open_account
@@ -100,3 +100,19 @@ def test_errors_are_one_sentence_and_exit_code_1(database_url: str) -> None:
         "Nothing changed: alice@example.com has only $0.00 free in live.\n",
     )
     assert Account.objects.count() == 0
+
+
+def test_it_pays_to_nobody_elses_account() -> None:
+    """Whoever only belongs to an account of somebody else gets one of their own."""
+    guest, alices = User.objects.create_user("guest@example.com"), open_account(ALICE)
+    Membership.objects.create(account=alices, user=guest, role=Membership.Role.READER)
+    assert credit("guest@example.com", "5") == "guest@example.com now has $5.0000 free in live.\n"
+    assert (posted(), guest.accounts.count()) == (0, 2)
+
+
+def test_it_stands_in_the_audit_log() -> None:
+    open_account(ALICE)
+    credit(ALICE, "5", reason="invoice 17")
+    noted = AuditEntry.objects.get()
+    assert (noted.action, noted.actor, noted.account) == ("wallet.credit", None, account_of(ALICE))
+    assert noted.detail == {"amount": 5_000_000, "reason": "invoice 17"}

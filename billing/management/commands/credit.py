@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
+from accounts import auditlog
 from accounts.models import Mode
 from accounts.opening import account_of
 from billing import ledger
@@ -30,11 +31,12 @@ class Command(OperatorCommand):
             raise CommandError(f"The reason must have 1 to {LONGEST_REASON} characters.")
         account = account_of(email)
         try:
-            ledger.credit(account, Mode(mode), money.parse(amount), reason=reason)
+            entry = ledger.credit(account, Mode(mode), money.parse(amount), reason=reason)
         except ValueError as fault:
             raise CommandError(f"Nothing changed: {fault}.") from None
         except Insufficient:
             free = Wallet.objects.get(account=account, mode=mode).available
             raise CommandError(f"Nothing changed: {email} has only {money.display(free)} free in {mode}.") from None
+        auditlog.note("wallet.credit", str(entry.wallet), account=account, amount=entry.amount, reason=reason)
         free = Wallet.objects.get(account=account, mode=mode).available
         return f"{email} now has {money.display(free)} free in {mode}."
