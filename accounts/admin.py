@@ -24,6 +24,7 @@ from accounts.serializers import rate_text
 from eggapi import clock, money, sheet
 from eggapi.readonly import LongList, ReadOnly
 
+POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 admin.site.unregister(Group)
 
 
@@ -59,16 +60,31 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     ordering = ("email",)
     fieldsets = (
         (None, {"fields": ("email", "password")}),
-        ("May", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("May", {"fields": ("is_active", *POWERS)}),
         ("When", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
     readonly_fields = ("last_login", "date_joined")
 
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Who could set the password of somebody who may do everything, could do everything."""
+        return super().has_change_permission(request, obj) and _may_touch(actor_of(request), obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(actor_of(request), obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """Only who may do everything says who else may do what."""
+        return self.readonly_fields if actor_of(request).is_superuser else (*self.readonly_fields, *POWERS)
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if not change:
             opening.open_for(obj)
+
+
+def _may_touch(actor: User, person: User | None) -> bool:
+    return actor.is_superuser or person is None or not person.is_superuser
 
 
 class MembershipInline(TabularInline):
@@ -141,17 +157,17 @@ class AccountAdmin(ModelAdmin):
         visit.begin(request.session, account, actor_of(request), form.cleaned_data["reason"])
         return HttpResponse(headers={"HX-Redirect": reverse("home")})
 
-    @admin.action(description="Suspend: refuse every request, let running tasks finish")
+    @admin.action(description="Suspend: refuse every request, let running tasks finish", permissions=["change"])
     def suspend(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
         changed = sum(suspension.suspend(account, actor_of(request)) for account in accounts)
         self.message_user(request, f"Suspended: {changed}")
 
-    @admin.action(description="Lift the suspension")
+    @admin.action(description="Lift the suspension", permissions=["change"])
     def readmit(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
         changed = sum(suspension.readmit(account, actor_of(request)) for account in accounts)
         self.message_user(request, f"Readmitted: {changed}")
 
-    @admin.action(description="Revoke all keys")
+    @admin.action(description="Revoke all keys", permissions=["change"])
     def revoke_all(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
         revoked = sum(keyring.revoke_all(account, actor_of(request)) for account in accounts)
         self.message_user(request, f"Keys revoked: {revoked}")

@@ -32,7 +32,10 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     def what_to_do(self, alert: Alert) -> SafeString:
         return format_html('<a class="op-link" href="{}">Runbook</a>', alerts.runbook(alert.cause))
 
-    @admin.action(description="End these alerts")
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("eggapi.change_alert")
+
+    @admin.action(description="End these alerts", permissions=["act"])
     def end(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         alerts.end([alert.cause for alert in queryset])
 

@@ -1,6 +1,7 @@
 """What operators see and do."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -8,7 +9,8 @@ from accounts import auditlog, keyring, keys
 from accounts.fields import NewKey
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Mode, User
 from accounts.opening import account_of
-from eggapi.models import Letter
+from eggapi import alerts
+from eggapi.models import Alert, Letter
 
 pytestmark = pytest.mark.django_db
 
@@ -192,3 +194,44 @@ class TestInvitations:
         account_of("alice@example.com")
         assert self.invite(operator, email) == 200
         assert not Invitation.objects.exists()
+
+
+class TestStaff:
+    """Who may only look, and who may change some things."""
+
+    @pytest.fixture
+    def staff(self, db: None) -> User:
+        return User.objects.create_user("staff@example.com", is_staff=True)
+
+    def client(self, staff: User, *permissions: str) -> Client:
+        staff.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client = Client()
+        client.force_login(staff)
+        return client
+
+    def test_who_only_looks_does_nothing(self, staff: User, key: tuple[ApiKey, str]) -> None:
+        alerts.report([alerts.Raised("storage", "away")])
+        client = self.client(staff, "view_account", "view_alert", "view_apikey")
+        for action in ("suspend", "revoke_all"):
+            act(client, "account", action, key[0].account_id)
+        act(client, "apikey", "revoke", key[0].pk)
+        client.post("/admin/eggapi/alert/", {"action": "end", "_selected_action": Alert.objects.get().pk})
+        found = keys.find(key[1])
+        assert (found and found.suspended, Alert.objects.get().ended_at) == (False, None)
+
+    def test_nobody_makes_themselves_more_powerful(self, staff: User) -> None:
+        client = self.client(staff, "view_user", "change_user")
+        path = f"/admin/accounts/user/{staff.pk}/change/"
+        body = {"email": "boss@example.com", "is_active": "on", "is_superuser": "on", "is_staff": "on"}
+        assert client.post(path, body).status_code == 302
+        staff.refresh_from_db()
+        assert (staff.email, staff.is_superuser) == ("boss@example.com", False)
+
+    def test_nobody_takes_over_who_may_do_everything(self, staff: User, operator: Client) -> None:
+        boss = User.objects.get(email="operator@example.com")
+        client = self.client(staff, "view_user", "change_user", "delete_user")
+        passwords = {"password1": "a new and long one", "password2": "a new and long one"}
+        assert client.post(f"/admin/accounts/user/{boss.pk}/password/", passwords).status_code == 403
+        assert client.post(f"/admin/accounts/user/{boss.pk}/change/", {"email": "x@example.com"}).status_code == 403
+        assert client.post(f"/admin/accounts/user/{boss.pk}/delete/", {"post": "yes"}).status_code == 403
+        assert User.objects.get(pk=boss.pk).password == boss.password
