@@ -140,6 +140,7 @@ def test_the_explorer_is_our_own(client: Client) -> None:
     page = read(client, "/docs/explorer")
     assert [load for load in page.loads if not load.startswith("/static/")] == []
     assert page.inline == []
+    assert '<a href="/docs/explorer" aria-current="page">' in client.get("/docs/explorer").text
 
 
 def test_everything_can_be_read_in_one(client: Client) -> None:
