@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.models import Account, ApiKey, AuditEntry, Membership, User
 from accounts.opening import account_of
@@ -21,7 +22,8 @@ def customer(db: None) -> Customer:
 
 
 @pytest.fixture
-def operator(db: None) -> Client:
+def operator(db: None, settings: Settings) -> Client:
+    settings.EGGAPI_EMBEDDED = True  # where no second factor is asked for
     account_of("boss@example.com")
     User.objects.filter(email="boss@example.com").update(is_staff=True, is_superuser=True)
     client = Client()
