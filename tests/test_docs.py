@@ -11,6 +11,7 @@ import pytest
 from django.core.management import get_commands
 
 from eggapi import errors
+from generation import fields
 from webhooks import signing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,6 +67,13 @@ def test_every_error_is_explained_where_its_docs_url_leads(error: type[errors.Ap
 
 def test_every_variable_is_in_the_readme() -> None:
     assert {name for name in variables() if f"`{name}`" not in README} == set()
+
+
+def test_every_field_of_a_request_is_told() -> None:
+    page = (ROOT / "docs/models.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \| (?:string|integer|boolean|list|object)", page, re.MULTILINE)) == set(
+        fields.READERS
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

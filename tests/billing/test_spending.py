@@ -184,6 +184,7 @@ class TestLowBalance:
         assert told() == []
         (task_id,) = reserve(promise(account))
         assert told() == ["The balance of alice@example.com is $0.99"]
+        assert "\nhttp://127.0.0.1:8000/billing\n" in Letter.objects.latest("pk").text
         settle({task_id: 1})
         assert told() == []
         ledger.credit(account, Mode.LIVE, CENT, reason="test")

@@ -88,6 +88,7 @@ class TestAsking:
         letter = Letter.objects.get()
         assert letter.to == ALICE
         assert "will be deleted" in letter.subject
+        assert "\nhttp://127.0.0.1:8000/settings\n" in letter.text
         assert [entry.action for entry in AuditEntry.objects.all()] == ["account.close"]
 
     def test_it_can_be_taken_back(self, alice: Customer) -> None:

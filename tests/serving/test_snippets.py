@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ PROGRAMS = {
     "Python": [sys.executable, "-c"],
     "JavaScript": ["node", "--input-type=module", "-e"],
 }
+QUICKSTART = Path(__file__).parents[2] / "docs/quickstart.md"
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +54,22 @@ def test_it_runs(served: Installation, language: str, with_key: bool) -> None:
         assert f"{served.url}/files/images/gen_" in ran.stdout
     newest = served.call("GET", "/v1/tasks?per_page=1")[1]["items"][0]
     assert served.call("GET", f"/v1/tasks/{newest['id']}/receipt")[1]["metadata"] == BODY["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("language", "shows"), [("Python", 'print(task["status"])'), ("JavaScript", "console.log(now.status)")]
+)
+def test_the_quickstart_runs(served: Installation, language: str, shows: str) -> None:
+    """Each of its programs, in the shell that its first lines have set up."""
+    if shutil.which(PROGRAMS[language][0]) is None:
+        pytest.skip(f"needs {PROGRAMS[language][0]}")
+    text = QUICKSTART.read_text().replace("var/demo.key", f"{served.home}/demo.key")
+    text = text.replace("http://127.0.0.1:8000", served.url)
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    setup = next(code for name, code in blocks if name == "bash")
+    program = "\n".join([*(code for name, code in blocks if name == language.lower()), shows])
+    ran = subprocess.run(
+        ["bash", "-c", f'{setup}exec "$@"', "bash", *PROGRAMS[language], program],
+        env={**os.environ, "no_proxy": "*"}, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert ran.stdout == "completed\n"
