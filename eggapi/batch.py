@@ -19,16 +19,18 @@ MOST_AT_ONCE = 64
 def run(function: Batch[T, R], items: list[T]) -> list[R | Exception]:
     """What `function([item, ...])` returned for each item, or the exception it raised.
 
-    All items share a transaction. If it fails, each item is run again in one of its own.
+    All items share a transaction. If it fails, each item is run again in one of its own, unless the database is
+    away: all would have to find that out, one after the other.
     """
     try:
         with transaction.atomic():
             return list(function(items))
     except Exception as error:  # returned to whom it concerns, or met again one by one
+        is_away = connection.connection is None  # Django itself opens one that broke anew, where it can
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
-        if len(items) == 1:
-            return [error]
+        if is_away or len(items) == 1:
+            return [error for _ in items]
         log.warning("batch failed; running it one by one", extra={"function": function.__qualname__}, exc_info=error)
     return [run(function, [item])[0] for item in items]
 
