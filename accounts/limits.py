@@ -21,34 +21,32 @@ SUBMITS = Limit(
 )
 FAILED_AUTHENTICATION = Limit(20, 60, name="failed-authentication")
 REPORTS = Limit(20, 60, name="report")
+TOO_MANY = "Too many requests."
 
 
 def count(request: Request, limit: Limit) -> dict[str, str]:
     """Counts an authenticated (or public) request; returns its headers. Raises RateLimited.
 
-    Submissions are counted per account, or per key where it has a rate of its own; reads per key, and
+    Submissions are counted per account, and first per key where it has a rate of its own; reads per key, and
     public pages per address.
     """
     caller = caller_of(request)
     if caller is None:
-        who = ratelimit.client_network(request._request)
-    elif limit.name == SUBMITS.name and caller.terms.rate:
-        who, limit = f"key-{caller.key_id}", Limit(caller.terms.rate, caller.terms.rate_seconds, name=limit.name)
-    elif limit.name == SUBMITS.name or caller.key_id is None:
-        who = f"account-{caller.account_id}"
-    else:
-        who = f"key-{caller.key_id}"
-    return _take(who, limit, "Too many requests.")
+        return _take(ratelimit.client_network(request._request), limit, TOO_MANY)
+    of_account = f"account-{caller.account_id}"
+    if limit.name != SUBMITS.name:
+        return _take(f"key-{caller.key_id}" if caller.key_id else of_account, limit, TOO_MANY)
+    if not caller.terms.rate:
+        return _take(of_account, limit, TOO_MANY)
+    own = Limit(caller.terms.rate, caller.terms.rate_seconds, name=limit.name)
+    told = _take(_own_bucket(caller.key_id, own), own, TOO_MANY)
+    _take(of_account, limit, TOO_MANY)
+    return told
 
 
 def count_page(account_id: int, limit: Limit) -> None:
     """Counts what a person does on a page together with the same done through /v1. Raises RateLimited."""
-    _take(f"account-{account_id}", limit, "Too many requests.")
-
-
-def count_account(account_id: int, limit: Limit) -> None:
-    """Counts what a person of the account does at the dashboard. Raises RateLimited."""
-    _take(f"account-{account_id}", limit, "Too many requests.")
+    _take(f"account-{account_id}", limit, TOO_MANY)
 
 
 def count_by_address(request: HttpRequest, limit: Limit) -> dict[str, str]:
@@ -65,7 +63,11 @@ def count_failure(request: Request) -> dict[str, str]:
 def standing(account_id: int, keys: Sequence[ApiKey]) -> tuple[Verdict, list[Verdict], list[Verdict]]:
     """What would pass now, without counting it: the account's submissions, then each key's submissions and reads."""
     of_account = (f"{SUBMITS.name}:account-{account_id}", SUBMITS)
-    submits = [(f"{SUBMITS.name}:key-{key.pk}", rate_of(key)) if key.rate else of_account for key in keys]
+    owns = [rate_of(key) for key in keys]
+    submits = [
+        (f"{SUBMITS.name}:{_own_bucket(key.pk, own)}", own) if key.rate else of_account
+        for key, own in zip(keys, owns, strict=True)
+    ]
     reads = [(f"{READS.name}:key-{key.pk}", READS) for key in keys]
     account, *rest = ratelimit.look([of_account, *submits, *reads])
     return account, rest[: len(keys)], rest[len(keys) :]
@@ -74,6 +76,11 @@ def standing(account_id: int, keys: Sequence[ApiKey]) -> tuple[Verdict, list[Ver
 def rate_of(key: ApiKey) -> Limit:
     """How often a key may submit; the account's rate for one without a rate of its own."""
     return Limit(key.rate, key.rate_seconds, name=SUBMITS.name) if key.rate else SUBMITS
+
+
+def _own_bucket(key_id: int | None, own: Limit) -> str:
+    """Of this key at this rate: what was used up at another rate says nothing of the new one."""
+    return f"key-{key_id}-{own.rate}/{own.per_seconds}"
 
 
 def _take(who: str, limit: Limit, complaint: str) -> dict[str, str]:

@@ -78,7 +78,7 @@ def take(key: str, limit: Limit) -> Verdict:
     allowed, backlog = _take_in_redis(key, limit) if settings.REDIS_URL else local.take(key, limit)
     return Verdict(
         allowed=allowed,
-        remaining=(limit.depth - backlog) // limit.interval,
+        remaining=max(limit.depth - backlog, 0) // limit.interval,
         retry_after=0 if allowed else math.ceil((backlog + limit.interval - limit.depth) / SECOND),
         reset=math.ceil(backlog / SECOND),
     )

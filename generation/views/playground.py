@@ -65,7 +65,7 @@ def _post(request: HttpRequest, member: Member) -> HttpResponse:
         form.blame({"image_urls": refused}, "")
     if request.POST.get("do") != "price" and form.is_valid():
         try:
-            limits.count_account(member.account.pk, limits.SUBMITS)
+            limits.count_page(member.account.pk, limits.SUBMITS)
             task, _ = submit.submit(member.caller, body)
         except ApiError as error:
             form.blame(error.fields, error.message)
@@ -122,7 +122,7 @@ def upload(request: HttpRequest, member: Member) -> HttpResponse:
 def _kept(request: HttpRequest, member: Member, file: Any) -> str:
     if file is None:
         raise Fault("is required")
-    limits.count_account(member.account.pk, UPLOADS)
+    limits.count_page(member.account.pk, UPLOADS)
     return uploads.keep(member.account.pk, file.file, base_url(request))
 
 

@@ -12,6 +12,8 @@ from accounts.api import V1View
 from accounts.authentication import BearerKey
 from accounts.models import ApiKey
 from eggapi import clock
+from eggapi.ratelimit import Limit
+from generation.api import Generate
 from generation.models import Task
 from tests.customer import Customer, at_once
 from tests.generation.past import add_task
@@ -156,8 +158,23 @@ class TestRate:
         assert refused.refusal == (429, "RATE_LIMITED")
         assert refused.headers["Retry-After"] == "30"
         assert refused.headers["RateLimit"] == '"submit";r=0;t=60'
-        assert other.generate().headers["RateLimit"] == '"submit";r=999;t=1'
+        assert other.generate().status == 202
         assert alice.get("/v1/tasks").status == 200
+
+    def test_it_does_not_lift_the_accounts(self, alice: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Generate, "limit", Limit(2, 3600, name="submit"))
+        keys = [alice, Customer(), Customer()]
+        for each in keys:
+            bound(each, rate=1_000_000, rate_seconds=1)
+        answers = [each.generate() for each in keys]
+        assert [answer.status for answer in answers] == [202, 202, 429]
+        assert answers[-1].headers["RateLimit-Policy"] == '"submit";q=2;w=3600'
+
+    def test_another_one_holds_from_the_next_request_on(self, alice: Customer) -> None:
+        bound(alice, rate=1, rate_seconds=86_400)
+        assert [alice.generate().status for _ in range(2)] == [202, 429]
+        bound(alice, rate=20, rate_seconds=60)
+        assert alice.generate().headers["RateLimit"] == '"submit";r=19;t=3'
 
 
 class TestEnd:
