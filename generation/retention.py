@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts import invitations, links
 from eggapi import alerts, clock
@@ -63,23 +63,36 @@ def _forget_requests(now: datetime) -> Iterator[int]:
 
 def _purge_files(now: datetime) -> Iterator[int]:
     """How many tasks each batch freed of their files. Ends where one cannot be: the storage may be away."""
-    due = Task.objects.filter(purge_at__lte=now).order_by("purge_at")
-    columns = ("path_token", "zero_retention", "wiped_at", "completed_at", "expires_at", "webhook_url")
-    while batch := list(due.only(*columns)[:BATCH]):
+    while batch := _claim(now, until := clock.now() + RETRY):
         ready = _delivered(batch, now)
         privacy.wipe([task.pk for task in ready if task.zero_retention or task.wiped_at], now)
         gone = _remove(ready)
         with transaction.atomic():
-            Task.objects.filter(pk__in=gone, purge_at__lte=now).update(purge_at=None)
+            # Unless somebody meanwhile deleted the task, and wants the folder looked at again.
+            Task.objects.filter(pk__in=gone, purge_at=until).update(purge_at=None)
             privacy.removed(gone)
         yield len(gone)
         if len(gone) < len(ready):
+            untried = [task.pk for task in ready[len(gone) + 1 :]]
+            Task.objects.filter(pk__in=untried, purge_at=until).update(purge_at=now)
             return
     alerts.end([ALERT])
 
 
+@transaction.atomic
+def _claim(now: datetime, until: datetime) -> list[Task]:
+    """A batch of what is due, which no other run takes: it falls due again at `until`, should this one be killed."""
+    due = Task.objects.filter(purge_at__lte=now).order_by("purge_at")
+    if connection.features.has_select_for_update_skip_locked:
+        due = due.select_for_update(skip_locked=True)
+    columns = ("path_token", "zero_retention", "wiped_at", "completed_at", "expires_at", "webhook_url")
+    batch = list(due.only(*columns)[:BATCH])
+    Task.objects.filter(pk__in=[task.pk for task in batch]).update(purge_at=until)
+    return batch
+
+
 def _remove(tasks: Sequence[Task]) -> list[str]:
-    """The tasks whose files are gone, up to the first where that fails: it is due again, after the others."""
+    """The tasks whose files are gone, up to the first where that fails: it is due again after the others."""
     gone = []
     for task in tasks:
         try:
@@ -87,7 +100,6 @@ def _remove(tasks: Sequence[Task]) -> list[str]:
         except Exception as error:  # the storage is ours to choose, and so are the exceptions it raises
             log.warning("files not removed", extra={"task": task.pk}, exc_info=error)
             alerts.report([Raised(ALERT, f"The files of {task.pk} cannot be removed: {type(error).__name__}")])
-            Task.objects.filter(pk=task.pk).update(purge_at=clock.now() + RETRY)
             break
         gone.append(task.pk)
     return gone

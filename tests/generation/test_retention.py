@@ -15,7 +15,7 @@ from accounts.caller import Caller, Terms
 from accounts.models import LoginLink
 from eggapi import clock
 from eggapi.models import Alert
-from generation import retention, storage
+from generation import privacy, retention, storage
 from generation.models import Output, Task
 from generation.settle import Ending, settle
 from generation.submit import submit
@@ -139,8 +139,44 @@ class TestExpired:
             retention.purge()
         assert Task.objects.filter(purge_at__isnull=False).count() == 3
         assert Output.objects.exclude(path="").count() == 6
+        Task.objects.update(purge_at=F("purge_at") - retention.RETRY)
         assert retention.purge().tasks == 3
         assert [kept(task) for task in tasks] == [[], [], []]
+
+    def test_two_runs_that_overlap_never_do_the_same_work(
+        self, alice: Customer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retention, "BATCH", 2)
+        tasks = [stored(alice, due_in=-HOUR) for _ in range(5)]
+        remove, removed, others = storage.remove, list[str](), list[int]()
+
+        def meanwhile(task_id: str, token: str) -> None:
+            removed.append(task_id)
+            if len(removed) == 1:
+                others.append(retention.purge().tasks)
+            remove(task_id, token)
+
+        monkeypatch.setattr(storage, "remove", meanwhile)
+        assert (retention.purge().tasks, others) == (2, [3])
+        assert sorted(removed) == sorted(task.pk for task in tasks)
+        assert [kept(task) for task in tasks] == [[]] * 5
+
+    def test_what_may_be_stored_after_a_deletion_is_removed_even_so(
+        self, alice: Customer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = stored(alice, due_in=-HOUR)
+        remove = storage.remove
+
+        def meanwhile(task_id: str, token: str) -> None:
+            monkeypatch.undo()
+            privacy.delete(task)
+            remove(task_id, token)
+
+        monkeypatch.setattr(storage, "remove", meanwhile)
+        retention.purge()
+        task.refresh_from_db()
+        assert task.purge_at
+        assert clock.now() < task.purge_at <= clock.now() + privacy.LATE
 
     def test_no_unfinished_task_is_touched(self, alice: Customer) -> None:
         task = add_task(alice, "processing")
