@@ -236,11 +236,11 @@ class ApiKeyAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(LongList):
-    list_display = ("at", "who", "account", "action", "target", "more")
+    list_display = ("at", "who", "ip", "account", "action", "target", "more")
     list_filter = ("action", ("at", admin.DateFieldListFilter))
     list_select_related = ("actor", "account")
     search_fields = ("target", "action", "actor__email", "account__name")
-    fields = ("at", "who", "account", "action", "target", "more")
+    fields = ("at", "who", "ip", "account", "action", "target", "more")
     actions: ClassVar = ["export"]
 
     @display(description="by", ordering="actor")
@@ -258,11 +258,12 @@ class AuditEntryAdmin(LongList):
 
 
 def _as_csv(entries: QuerySet[AuditEntry]) -> Iterator[str]:
-    yield sheet.line(["at", "by", "account", "action", "target", "detail"])
+    yield sheet.line(["at", "by", "ip", "account", "action", "target", "detail"])
     for entry in entries.select_related("actor", "account").order_by("pk").iterator(1000):
         for line in auditlog.lines([entry]):
             account = str(entry.account or "")
-            yield sheet.line([clock.iso(line.at), line.who or "EggAPI", account, line.action, line.target, line.more])
+            who = line.who or "EggAPI"
+            yield sheet.line([clock.iso(line.at), who, line.ip, account, line.action, line.target, line.more])
 
 
 @admin.register(Invitation)

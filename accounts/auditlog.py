@@ -6,20 +6,23 @@ from datetime import datetime
 from typing import Any
 
 from accounts.models import Account, AuditEntry, User
-from eggapi import clock
+from eggapi import clock, whence
 
 
 def note(action: str, target: str, actor: User | None = None, account: Account | None = None, **detail: Any) -> None:
     """`action` reads "key.roll", `target` is what it was done to, in words for people. Nothing here may be a secret."""
-    AuditEntry.objects.create(at=clock.now(), actor=actor, account=account, action=action, target=target, detail=detail)
+    AuditEntry.objects.create(
+        at=clock.now(), actor=actor, account=account, action=action, target=target, detail=detail, ip=whence.address()
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry for people. `who` is empty for what EggAPI did by itself."""
+    """An entry for people. `who` is empty for what EggAPI did by itself, `ip` for what no request did."""
 
     at: datetime
     who: str
+    ip: str
     action: str
     target: str
     more: str
@@ -28,7 +31,14 @@ class Line:
 def lines(entries: Iterable[AuditEntry]) -> list[Line]:
     """For entries that were read with their actors."""
     return [
-        Line(entry.at, entry.actor.email if entry.actor else "", entry.action, entry.target, _more(entry.detail))
+        Line(
+            at=entry.at,
+            who=entry.actor.email if entry.actor else "",
+            ip=entry.ip or "",
+            action=entry.action,
+            target=entry.target,
+            more=_more(entry.detail),
+        )
         for entry in entries
     ]
 

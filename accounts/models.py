@@ -183,7 +183,10 @@ class ApiKey(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what: written once, by whatever did it. `actor` is None for the system and for commands."""
+    """Who did what: written once, by whatever did it. `actor` is None for the system and for commands.
+
+    `ip` is where the request came from that did it, if one did.
+    """
 
     at = models.DateTimeField()
     actor = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
@@ -191,6 +194,7 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=60)
     target = models.CharField(max_length=300, blank=True)
     detail = models.JSONField(default=dict)
+    ip = models.GenericIPAddressField(null=True)
 
     class Meta:
         verbose_name_plural = "audit entries"

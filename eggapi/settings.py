@@ -138,6 +138,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "eggapi.requestlog.RequestLog",
+    "eggapi.whence.Whence",
     "django.middleware.security.SecurityMiddleware",
     "eggapi.compression.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -108,7 +108,7 @@ def _tasks_to_wipe(account: Account) -> Iterator[list[str]]:
 
 @transaction.atomic
 def _forget_name(account: Account, now: datetime) -> None:
-    AuditEntry.objects.filter(account=account).update(target="", detail={})
+    AuditEntry.objects.filter(account=account).update(target="", detail={}, ip=None)
     changed = Account.objects.filter(pk=account.pk, deleted_at=None).update(
         name=f"deleted account {account.pk}", billing_name="", vat_number="", deleted_at=now
     )

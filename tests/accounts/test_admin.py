@@ -160,12 +160,13 @@ class TestAuditLog:
     def test_it_is_exported(self, operator: Client) -> None:
         account = account_of("alice@example.com")
         auditlog.note("key.make", '=HYPERLINK("x")', User.objects.get(email="alice@example.com"), account, until="now")
+        AuditEntry.objects.update(ip="2001:db8::7")
         body = {"action": "export", "_selected_action": AuditEntry.objects.get().pk}
         answer = operator.post("/admin/accounts/auditentry/", body)
         lines = b"".join(answer).decode().splitlines()
-        assert lines[0] == "at,by,account,action,target,detail"
+        assert lines[0] == "at,by,ip,account,action,target,detail"
         assert lines[1].split(",", 1)[1] == (
-            'alice@example.com,alice@example.com,key.make,"\'=HYPERLINK(""x"")",until: now'
+            'alice@example.com,2001:db8::7,alice@example.com,key.make,"\'=HYPERLINK(""x"")",until: now'
         )
 
     def test_what_customers_wrote_is_text(self, operator: Client) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from accounts import auditlog
+from accounts import auditlog, keyring
+from accounts.fields import NewKey
+from accounts.models import AuditEntry
 from tests.member import SCRIPT, Person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -20,6 +22,22 @@ def test_it_works(alice: Person) -> None:
     assert "alice@example.com key.roll server (egg_test_...abcd) changed: a, b; until: noon" in page
     assert "EggAPI account.suspend alice" in page
     assert page.index("account.suspend") < page.index("key.roll")
+
+
+def test_it_says_from_where(alice: Person) -> None:
+    alice.http.post("/keys/new", {"name": "laptop"}, REMOTE_ADDR="192.0.2.7")
+    assert "alice@example.com 192.0.2.7 key.make laptop" in alice.read("/settings/log")
+    auditlog.note("key.make", "by a command", None, alice.account)
+    assert AuditEntry.objects.get(target="by a command").ip is None
+
+
+def test_it_does_not_say_where_a_stranger_was(alice: Person) -> None:
+    """Whoever reports a key that was found is no member: operators alone see from where."""
+    _, text = keyring.make(alice.account, "test", NewKey("lost"))
+    alice.http.post("/v1/keys/report", {"key": text}, "application/json", REMOTE_ADDR="192.0.2.66")
+    assert AuditEntry.objects.get(action="key.report").ip == "192.0.2.66"
+    page = alice.read("/settings/log")
+    assert ("key.report" in page, "192.0.2.66" in page) == (True, False)
 
 
 def test_it_shows_fifty_and_then_older_ones(alice: Person) -> None:

@@ -183,8 +183,9 @@ class TestLowBalance:
         ledger.credit(account, Mode.LIVE, DOLLAR, reason="test")
         assert told() == []
         (task_id,) = reserve(promise(account))
+        spending.warn()
+        assert "\nhttp://127.0.0.1:8000/billing\n" in Letter.objects.get().text
         assert told() == ["The balance of alice@example.com is $0.99"]
-        assert "\nhttp://127.0.0.1:8000/billing\n" in Letter.objects.latest("pk").text
         settle({task_id: 1})
         assert told() == []
         ledger.credit(account, Mode.LIVE, CENT, reason="test")

@@ -128,9 +128,10 @@ class TestEmptying:
         Task.objects.update(idempotency_key=None)
         ended(alice, completed=False)
         auditlog.note("key.roll", "PRIVATE laptop", alice.account.members.get(), alice.account, name="PRIVATE")
+        AuditEntry.objects.update(ip="192.0.2.7")
         ask(alice)
         a_week_later()
-        assert remains("PRIVATE", "private.example", "alice", "203.0.113.0", alice.key.display) == []
+        assert remains("PRIVATE", "private.example", "alice", "203.0.113.0", "192.0.2.7", alice.key.display) == []
         assert list(files.rglob("*.png")) == []
         assert not User.objects.exists()
         assert not Secret.objects.exists()
