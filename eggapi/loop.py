@@ -90,7 +90,16 @@ class Loop(threading.Thread, Generic[T]):
         self._bell = asyncio.Event()
         self._suspects_at = self._loop.time() + SUSPECTS_SECONDS
         self.desk = Desk(self.name, self._loop)
-        await self.work.open(self)
+        try:
+            await self.work.open(self)
+            try:
+                await self._work_off()
+            finally:
+                await self.work.close()
+        finally:
+            await asyncio.to_thread(self.desk.close)
+
+    async def _work_off(self) -> None:
         renewal = asyncio.create_task(self._keep_leases())
         self._open = True
         self._ready.set()
@@ -99,8 +108,6 @@ class Loop(threading.Thread, Generic[T]):
                 await self._wait()
         renewal.cancel()
         await self._drain()
-        await self.work.close()
-        await asyncio.to_thread(self.desk.close)
 
     async def _claim(self) -> bool:
         """Starts driving what is due; True if there may be more."""

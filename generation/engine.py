@@ -157,19 +157,20 @@ _engine: Loop[Claim] | None = None
 
 
 def wake() -> None:
-    """Lets this process's engine look for due tasks now; starts it if there is none."""
+    """Lets this process's engine look for due tasks now; starts it if none is alive."""
     global _engine
     with _lock:
-        if _engine is None:
-            _engine = Loop(TaskWork())
-            _engine.start()
-    _engine.wake()
+        if _engine is None or not _engine.is_alive():
+            starting = Loop(TaskWork())
+            starting.start()
+            _engine = starting
+        _engine.wake()
 
 
 def stop(drain_seconds: float) -> None:
     """Ends this process's engine: paid calls in flight get `drain_seconds` to be answered and saved."""
     global _engine
     with _lock:
-        if _engine is not None:
-            _engine.stop(drain_seconds)
-            _engine = None
+        stopping, _engine = _engine, None
+        if stopping is not None and stopping.is_alive():
+            stopping.stop(drain_seconds)
