@@ -20,6 +20,7 @@ from eggapi import clock, rows
 from eggapi.money import LARGEST, display, usd
 
 PLAY_MONEY = 100_000_000  # $100.00
+PAID_DEBT = "paid what was owed"
 
 
 class Insufficient(Exception):
@@ -78,7 +79,7 @@ def credit(
     wallet_id = Wallet.id_of(account.pk, mode)
     _add(wallet_id, amount)
     entry = _enter(wallet_id, kind, counterpart, amount, reason=reason, reference=reference)
-    _pay_debt(wallet_id, "paid what was owed")
+    _pay_debt(wallet_id, PAID_DEBT)
     return entry
 
 
@@ -97,7 +98,7 @@ def refund(task_id: str, amount: int | None, *, reason: str) -> LedgerEntry:
         raise NotRefundable(f"{task_id} was refunded before")
     kind, counterpart = LedgerEntry.Kind.REFUND, LedgerEntry.Counterpart.REVENUE
     entry = _enter(hold.wallet_id, kind, counterpart, amount, task_id=task_id, reason=reason)
-    _pay_debt(hold.wallet_id, "paid what was owed")
+    _pay_debt(hold.wallet_id, PAID_DEBT)
     return entry
 
 
@@ -273,12 +274,17 @@ def _close_in_wallets(closings: Sequence[Closing], holds: dict[str, Hold]) -> di
 
 
 def _close_in_wallet(wallet_id: int, captured: int, held: int, events: int) -> int:
-    """Returns the place of the last event. The wallet's constraints refuse what cannot be."""
+    """Returns the place of the last event. The wallet's constraints refuse what cannot be.
+
+    What comes free pays what is owed first.
+    """
     sql = (
         "UPDATE billing_wallet SET posted = posted - %s, held = held - %s, event_seq = event_seq + %s,"
-        " open_holds = open_holds - %s WHERE id = %s RETURNING event_seq"
+        " open_holds = open_holds - %s WHERE id = %s RETURNING event_seq, owed"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [captured, held, events, events, wallet_id])
-        place: int = cursor.fetchone()[0]
-        return place
+        place, owed = cursor.fetchone()
+    if owed:
+        _pay_debt(wallet_id, PAID_DEBT)
+    return int(place)

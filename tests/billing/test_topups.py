@@ -13,7 +13,7 @@ from billing import ledger
 from billing.audit import audit
 from billing.models import LedgerEntry, TopUp
 from eggapi.models import Alert
-from tests.billing.till import hold, wallet_of
+from tests.billing.till import hold, settle, wallet_of
 from tests.customer import Answer, Customer, at_once
 from tests.emulators.stripe import KEY, SECRET, Event, Stripe, signed
 
@@ -222,6 +222,15 @@ class TestTakingBack:
         wallet = wallet_of(alice.account)
         assert (wallet.available, wallet.owed) == (2 * DOLLAR, 0)
         hold(alice.account)
+        assert audit() == []
+
+    def test_what_a_hold_gives_back_pays_the_debt(self, stripe: Stripe, alice: Customer, payment: str) -> None:
+        running = hold(alice.account, 500)  # $5.00
+        send(stripe.dispute(payment, 2000))
+        assert wallet_of(alice.account).owed == 5 * DOLLAR
+        settle({running: 200})  # $2.00
+        wallet = wallet_of(alice.account)
+        assert (wallet.posted, wallet.held, wallet.owed) == (0, 0, 2 * DOLLAR)
         assert audit() == []
 
     def test_a_later_top_up_pays_the_debt(self, stripe: Stripe, alice: Customer, payment: str) -> None:
