@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import JSHandle, Page, expect
+from playwright.sync_api import JSHandle, Page, Route, expect
 
 from tests.browser.conftest import Visitor
 from tests.emulators.upstream import drawn
@@ -16,7 +16,9 @@ HOLD_FILE = """([content, name, type]) => {
   data.items.add(new File([bytes], name, { type }));
   return data;
 }"""
-PASTE = "data => document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))"
+PASTE = """data => document.body.dispatchEvent(
+  new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
+)"""
 
 
 @pytest.fixture
@@ -67,6 +69,30 @@ def test_a_picture_that_was_dropped_is_edited(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("put a hat on it")
     page.get_by_role("button", name="Generate").click()
     expect(page.get_by_text("completed").first).to_be_visible(timeout=30_000)
+
+
+def test_nothing_is_ordered_while_a_picture_is_on_its_way(page: Page) -> None:
+    on_their_way: list[Route] = []
+    page.route("**/playground/uploads", lambda route: on_their_way.append(route))
+    go = page.get_by_role("button", name="Generate")
+    for _ in range(2):
+        with page.expect_request("**/playground/uploads"):
+            page.dispatch_event("#drop", "drop", {"dataTransfer": held(page, drawn(64, 48))})
+        expect(go).to_be_disabled()
+    on_their_way[0].continue_()
+    expect_pictures(page, 1)
+    expect(go).to_be_disabled()
+    on_their_way[1].continue_()
+    expect_pictures(page, 2)
+    expect(go).to_be_enabled()
+
+
+def test_it_leaves_text_that_is_pasted_alone(page: Page) -> None:
+    data = held(page, drawn(64, 48))
+    assert page.evaluate(PASTE, data) is False
+    expect_pictures(page, 1)
+    data.evaluate("data => data.setData('text/plain', 'a cell of a sheet')")
+    assert page.evaluate(PASTE, data) is True
 
 
 def test_it_says_why_a_file_is_refused(page: Page) -> None:

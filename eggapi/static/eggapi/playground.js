@@ -55,7 +55,28 @@ function thumbs() {
   document.getElementById("thumbs").replaceChildren(...pictures);
 }
 
+// No order goes out without a picture that is still on its way. What others have disabled stays so.
+let uploading = 0;
+
+function hold() {
+  for (const button of document.querySelectorAll(".go")) {
+    if (uploading ? button.disabled : !("held" in button.dataset)) continue;
+    button.disabled = uploading > 0;
+    button.toggleAttribute("data-held", uploading > 0);
+  }
+}
+
+document.addEventListener("htmx:load", hold);
+document.addEventListener("htmx:afterRequest", hold);
+
 async function upload(files) {
+  uploading += 1;
+  hold();
+  await send(files).finally(() => (uploading -= 1));
+  hold();
+}
+
+async function send(files) {
   const fault = document.getElementById("upload-fault");
   fault.textContent = "";
   for (const file of files) {
@@ -86,7 +107,7 @@ document.addEventListener("change", async (event) => {
 
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])].filter((file) => KINDS.includes(file.type));
-  if (!files.length) return;
+  if (!files.length || event.clipboardData.types.includes("text/plain")) return;
   event.preventDefault();
   upload(files);
 });
