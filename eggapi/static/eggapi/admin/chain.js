@@ -4,6 +4,13 @@
   const form = document.querySelector("[data-chain]");
   if (!form) return;
   const STEP = 10;
+
+  // What was changed and not sent is not lost without a word, whichever form or link leads away.
+  let isChanged = "unsaved" in form.dataset;
+  form.addEventListener("input", () => (isChanged = true));
+  form.addEventListener("submit", () => (isChanged = false));
+  window.addEventListener("beforeunload", (event) => isChanged && event.preventDefault());
+
   const routesOf = (list) => [...list.querySelectorAll(":scope > [data-route]")];
   const priorityOf = (route) => route.querySelector("input[name$='-priority']");
 
@@ -18,6 +25,7 @@
       before = { old, route };
       priorityOf(route).value = number;
     }
+    isChanged = true;
     refresh(list);
   };
 
