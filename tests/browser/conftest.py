@@ -24,8 +24,11 @@ from tests.serving.installation import OURS, PATIENCE_SECONDS, ROOT, Installatio
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
 WIDTHS = {1440: 1000, 390: 844}
-# Chromium says this itself of every answer that is no 2xx, which some tests ask for.
-EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of (400|403|404|410|422|429|503)")
+# Chromium and htmx say this themselves of every answer that is no 2xx, which some tests ask for.
+EXPECTED = re.compile(
+    r"(Failed to load resource: the server responded with a status of|Response Status Error Code)"
+    r" (400|403|404|410|422|429|503)"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,7 +98,7 @@ _started: list[Installation] = []  # held, as its end is not for whoever started
 
 
 def _start(folder: Path, browser: Browser) -> dict[str, Any]:
-    ports = [free_port() for _ in range(8)]
+    ports = [free_port() for _ in range(9)]
     hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
     egg = Installation(folder / "site", EGGAPI_PRIVATE_HOSTS_ALLOWED=hosts).start()
     _started.append(egg)

@@ -8,13 +8,26 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy], [data-copy-code]");
   if (!button) return;
   const code = "copyCode" in button.dataset && button.parentElement.querySelector("pre");
-  await navigator.clipboard.writeText(code ? code.innerText.trim() : button.dataset.copy);
+  const text = code ? code.innerText.trim() : button.dataset.copy;
+  const can = Boolean(navigator.clipboard);
+  await (can ? navigator.clipboard.writeText(text) : select(text, button));
   const label = button.querySelector("[data-label]") || button;
-  const before = label.textContent;
-  label.textContent = "Copied";
-  say("Copied to the clipboard");
-  setTimeout(() => (label.textContent = before), 1500);
+  label.dataset.before ??= label.textContent;
+  label.textContent = can ? "Copied" : "Selected";
+  say(can ? "Copied to the clipboard" : "The text is selected: copy it with your keyboard");
+  setTimeout(() => (label.textContent = label.dataset.before), 1500);
 });
+
+// Over plain http a browser gives no page its clipboard. What is to be copied is selected where it stands, or beside.
+function select(text, button) {
+  const shown = [...document.querySelectorAll("main :is(pre, code, .mono, .codes)")];
+  let found = shown.find((each) => each.checkVisibility() && each.innerText.trim() === text.trim());
+  if (!found) {
+    found = Object.assign(document.createElement("pre"), { className: "wraps", tabIndex: 0, textContent: text });
+    button.parentElement.after(found);
+  }
+  getSelection().selectAllChildren(found);
+}
 
 // -- tabs: <div class="tabs" data-tabs="language"><div class="panel" data-title="curl">...</div>...</div>.
 // The choice is remembered by the name in data-tabs, and followed by every group of that name. --
@@ -125,6 +138,51 @@ export function say(text) {
   const live = document.getElementById("live");
   if (live) live.textContent = text;
 }
+
+// -- what went wrong with a request of htmx. Of one that asks every few seconds it is said once, until it goes well. --
+
+const repeats = (detail) => detail.requestConfig.elt.matches('[hx-trigger^="every"]');
+const faults = document.getElementById("faults");
+
+function blame(detail, text) {
+  if (repeats(detail) && faults.firstChild) return;
+  const fault = Object.assign(document.createElement("li"), { className: "error", textContent: text });
+  fault.toggleAttribute("data-repeats", repeats(detail));
+  faults.replaceChildren(fault);
+  say(text);
+}
+
+// A fault is to come as the page that people get, not as programs do.
+document.addEventListener("htmx:configRequest", ({ detail }) => (detail.headers.Accept = "text/html"));
+
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  const page = new DOMParser().parseFromString(detail.xhr.responseText, "text/html");
+  const told = page.querySelector("main h1 + p")?.textContent;
+  blame(detail, told || `That did not work (${detail.xhr.status}). Try again in a moment.`);
+});
+
+document.addEventListener("htmx:sendError", ({ detail }) => {
+  blame(detail, "We cannot be reached. Look whether you are online, and try again.");
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (!detail.successful) return;
+  if (!repeats(detail) || faults.querySelector("[data-repeats]")) faults.replaceChildren();
+});
+
+// -- what somebody has opened or scrolled stays so when htmx brings the same part again: both need an id --
+
+let kept = [];
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const parts = [...detail.target.querySelectorAll("details[id], [role='region'][id]")];
+  kept = parts.map(({ id, open, scrollLeft }) => ({ id, open, scrollLeft }));
+});
+
+document.addEventListener("htmx:afterSwap", () => {
+  for (const { id, ...state } of kept) Object.assign(document.getElementById(id) ?? {}, state);
+  kept = [];
+});
 
 // -- on every page, and on whatever htmx brings in --
 
