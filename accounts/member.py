@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -85,7 +87,8 @@ Page = Callable[..., HttpResponseBase]
 def members_only(view: Page) -> Page:
     """A page of the dashboard: the view is called as `view(request, member, ...)`.
 
-    Who is not signed in is led to the sign-in page. Raises PermissionDenied for a person without an account.
+    Who is not signed in is led to the sign-in page, an operator without an account to the admin. Raises
+    PermissionDenied for anybody else without one.
     """
 
     @wraps(view)
@@ -93,9 +96,9 @@ def members_only(view: Page) -> Page:
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
-        member = member_of(cast(User, request.user), request.session)
+        member = member_of(request.user, request.session)
         if member is None:
-            raise PermissionDenied("You are in no account. Ask for an invitation.")
+            return _without_account(request)
         request.member = member  # type: ignore[attr-defined]  # for the frame around the page
         return view(request, member, *args, **kwargs)
 
@@ -107,6 +110,13 @@ def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
     if request.htmx:  # type: ignore[attr-defined]  # set by its middleware
         return HttpResponseClientRefresh()
     return redirect_to_login(request.get_full_path())
+
+
+def _without_account(request: HttpRequest) -> HttpResponseBase:
+    if not request.user.is_staff:
+        raise PermissionDenied("You are in no account. Ask for an invitation.")
+    messages.info(request, "You are in no account, so there is no dashboard for you.")
+    return redirect("admin:index")
 
 
 def require(member: Member, action: str) -> None:
