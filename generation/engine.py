@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import F
 
-from eggapi import clock
+from eggapi import clock, rows
 from eggapi.loop import Loop
-from generation import catalog, settle
+from generation import catalog, save, settle
 from generation.claim import Claim
 from generation.models import (
     LEASE,
@@ -65,18 +65,11 @@ class TaskWork:
     def claim_suspect(self, rooms: list[int]) -> Sequence[Sequence[Claim]]:
         return [_claim(1, suspects=True) for _ in rooms]
 
-    def renew(self, claims: list[Claim]) -> Sequence[None]:
-        """A lease that was given back a moment ago, with the step that is just ending, stays given back."""
-        until = clock.now() + LEASE
-        for claim in claims:
-            _ours(claim).filter(lease_until__isnull=False).update(lease_until=until)
-        return [None] * len(claims)
+    def renew(self, claims: list[Claim]) -> Sequence[bool]:
+        return _change(claims, "lease_until = %s", clock.now() + LEASE)
 
-    def release(self, claims: list[Claim]) -> Sequence[None]:
-        now = clock.now()
-        for claim in claims:
-            _ours(claim).update(lease_until=None, next_run_at=now, claims_without_progress=0)
-        return [None] * len(claims)
+    def release(self, claims: list[Claim]) -> Sequence[bool]:
+        return _change(claims, "lease_until = NULL, next_run_at = %s, claims_without_progress = 0", clock.now())
 
     def give_back(self, claims: list[Claim]) -> Sequence[None]:
         """After an exception: due again later, and later each time it comes to nothing."""
@@ -97,6 +90,18 @@ class TaskWork:
 
 def _ours(claim: Claim) -> TaskQuerySet:
     return Task.objects.filter(pk=claim.task.pk, lease_token=claim.task.lease_token, status__in=UNFINISHED)
+
+
+def _change(claims: Sequence[Claim], assignments: str, at: datetime) -> list[bool]:
+    """Of the tasks whose lease is still held: one given back a moment ago, with the step just ending, stays so."""
+    changed = rows.update(
+        Task,
+        ("token",),
+        [(claim.task.id, claim.task.lease_token) for claim in claims],
+        f"SET {assignments} FROM new WHERE {save.OURS} AND old.lease_until IS NOT NULL",
+        [rows.moment(at)],
+    )
+    return [claim.task.id in changed for claim in claims]
 
 
 def _claim(room: int, *, suspects: bool) -> list[Claim]:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.caller import Caller
 from accounts.models import Account
 from billing.models import Hold
 from eggapi.loop import Loop
 from generation import engine, route, save, settle
+from generation.engine import TaskWork
 from generation.models import Attempt, Purchase, Route, Task
 from generation.route import Gone, Search
 from generation.save import Progress
@@ -86,7 +88,7 @@ def test_renewing_keeps_the_lease(tester: Caller) -> None:
     task = post(tester)
     (mine,) = claim()
     let_lease_lapse(task)
-    engine.TaskWork().renew([mine])
+    assert TaskWork().renew([mine]) == [True]
     assert claim() == []
 
 
@@ -94,9 +96,35 @@ def test_renewing_leaves_a_lease_that_was_given_back(tester: Caller) -> None:
     post(tester)
     (mine,) = claim()
     save.pause([Progress(mine.task, seconds=0)])
-    engine.TaskWork().renew([mine])
+    assert TaskWork().renew([mine]) == [False]
     (again,) = claim()
     assert again.task.id == mine.task.id
+
+
+def test_releasing_leaves_the_time_of_a_step_that_has_ended(tester: Caller) -> None:
+    post(tester)
+    (mine,) = claim()
+    save.pause([Progress(mine.task, seconds=60)])
+    assert TaskWork().release([mine]) == [False]
+    assert claim() == []
+
+
+def test_leases_are_kept_and_given_back_together(
+    tester: Caller, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    """Of a batch with two that are lost: one to another worker, one ended."""
+    taken, done, *kept = [post(tester) for _ in range(34)]
+    claims = claim(40)
+    by_id = {mine.task.id: mine for mine in claims}
+    let_lease_lapse(taken)
+    assert [other.task.id for other in claim()] == [taken.pk]
+    assert settle.settle([Ending(by_id[done.pk].task, "deadline", "late")]) == [True]
+    expected = [mine.task.id not in (taken.pk, done.pk) for mine in claims]
+    with django_assert_max_num_queries(4):  # the time, and rows go at most sixteen at once
+        assert TaskWork().renew(claims) == expected
+    with django_assert_max_num_queries(4):
+        assert TaskWork().release(claims) == expected
+    assert {again.task.id for again in claim(40)} == {task.pk for task in kept}
 
 
 def test_a_task_is_settled_once(tester: Caller) -> None:
