@@ -96,6 +96,19 @@ class TestForgotten:
         stranger.post(form, {"password1": "another horse battery", "password2": "another horse battery"})
         assert "Your password was changed, by a link in a mail." in letters()[-1].text
 
+    def test_a_stranger_cannot_say_where_its_link_leads(self, client: Client, settings: Settings) -> None:
+        path, asked = "/accounts/password/reset/", {"email": EMAIL}
+        client.post(path, asked, headers={"Host": "evil.example"})
+        settings.ALLOWED_HOSTS = ["eggs.example"]
+        client.post(path, asked, headers={"Host": "eggs.example"})
+        settings.EGGAPI_PUBLIC_URL = "https://api.eggs.example"
+        settings.ALLOWED_HOSTS = ["*"]
+        client.post(path, asked, headers={"Host": "evil.example"})
+        led = [re.search(r"(https?://[^/]+)/accounts/password/reset/key/", each.text) for each in letters()]
+        assert [found and found[1] for found in led] == [
+            *(settings.EGGAPI_LOCAL_URL, "http://eggs.example", "https://api.eggs.example")
+        ]
+
     def test_its_link_works_once(self, client: Client) -> None:
         account_of(EMAIL)
         client.post("/accounts/password/reset/", {"email": EMAIL})
@@ -123,6 +136,23 @@ class TestLink:
         assert (response.status_code, response["Location"]) == (302, "/home")
         assert signed_in_as(client) == EMAIL
         assert "no-store" in response["Cache-Control"]
+
+    @pytest.mark.parametrize(("is_embedded", "page"), [(True, "/admin/"), (False, "/accounts/2fa/")])
+    def test_an_operator_in_no_account_is_led_to_the_admin(
+        self, client: Client, settings: Settings, is_embedded: bool, page: str
+    ) -> None:
+        """As `createsuperuser` makes one; outside of the embedded mode a second factor is added first."""
+        settings.EGGAPI_EMBEDDED = is_embedded
+        link = links.make(User.objects.create_superuser("ops@example.com"))
+        reply = client.get(link.partition("8000")[2], follow=True)
+        assert (reply.status_code, reply.redirect_chain[-1]) == (200, (page, 302))
+        assert b"You are in no account, so there is no dashboard for you." in reply.content
+        assert client.get("/accounts/2fa/totp/activate/").status_code == 200
+
+    def test_anybody_else_in_no_account_is_told_so(self, client: Client, path: str) -> None:
+        User.objects.get().memberships.all().delete()
+        reply = client.get(path, follow=True, headers={"Accept": "text/html"})
+        assert (reply.status_code, b"You are in no account. Ask for an invitation." in reply.content) == (403, True)
 
     def test_its_token_is_not_logged(self, client: Client, path: str, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO, "eggapi.request"):
