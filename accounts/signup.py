@@ -3,6 +3,7 @@
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
@@ -18,6 +19,7 @@ from django.template.loader import render_to_string
 from accounts import firstkey, invitations, legal, notices, opening
 from accounts.models import Invitation, User
 from eggapi import clock, crypto, mail, ratelimit
+from eggapi.envelope import base_url
 
 LONGEST_BROWSER = 200
 NOWHERE = "0.0.0.0"  # who came from no address that can be told
@@ -55,7 +57,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """By the one way out, which delays it while the mail server is away and does without one."""
-        context = {"email": email, "credit": settings.EGGAPI_SIGNUP_CREDIT, **context}
+        links = {name: _of_ours(value) for name, value in context.items() if name.endswith("_url")}
+        context = {"email": email, "credit": settings.EGGAPI_SIGNUP_CREDIT, **context, **links}
         subject = render_to_string(f"{template_prefix}_subject.txt", context).strip()
         mail.write([email], subject, render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n")
 
@@ -68,6 +71,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         """Always an address: it is written into columns that take nothing else."""
         return _address(ratelimit.client_ip(request))
+
+
+def _of_ours(link: str) -> str:
+    """Where nobody has said what we are called, a stranger may name any host, and our mail must not lead there."""
+    if "*" not in settings.ALLOWED_HOSTS:
+        return link
+    parts = urlsplit(link)
+    return base_url() + parts._replace(scheme="", netloc="").geturl()
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):

@@ -38,7 +38,7 @@ class TestSignUp:
         (letter,) = letters()
         assert letter.due_at is None
         (logged,) = [vars(record)["links"] for record in caplog.records if record.name == "eggapi.mail"]
-        assert logged == [f"http://testserver{link('/confirm-email/')}"]
+        assert logged == [f"{settings.EGGAPI_LOCAL_URL}{link('/confirm-email/')}"]
 
     def test_it_rejects_a_taken_address(self, client: Client) -> None:
         account_of(EMAIL)
