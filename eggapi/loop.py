@@ -15,8 +15,8 @@ IDLE_SECONDS = 1.0
 CLAIM_GAP_SECONDS = 0.02
 CLAIM_AT_ONCE = 200
 RENEW_SECONDS = 15.0
-SUSPECTS_SECONDS = 10.0
-ALONE_SECONDS = 25.0
+SUSPECTS_SECONDS = 30.0
+ALONE_SECONDS = 5.0  # twice that is how late what is due may be claimed: long before submissions are refused for it
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class Loop(threading.Thread, Generic[T]):
         """Starts driving what is due; True if there may be more."""
         try:
             if not self._driving or self._loop.time() >= self._suspects_at:
-                await self._drive_suspect()
+                await self._quietly(self._drive_suspect())
             room = min(CLAIM_AT_ONCE, self.work.capacity - len(self._driving))
             items = await self._ask(self.work.claim, room) if room > 0 else []
         except Exception as error:  # the database comes back, and the loop must still be there
@@ -125,12 +125,17 @@ class Loop(threading.Thread, Generic[T]):
         return bool(items) and len(items) == room
 
     async def _drive_suspect(self) -> None:
-        """Once the others are done, or after half a lease beside them; a busy loop must come to it as well."""
-        self._suspects_at = self._loop.time() + SUSPECTS_SECONDS
-        for item in await self._ask(self.work.claim_suspect, 1):
-            await self._until_idle(ALONE_SECONDS)
-            self._start(item)
-            await self._until_idle(ALONE_SECONDS)
+        """Alone if the others end within seconds, else beside them; a busy loop must come to it as well.
+
+        Nothing is claimed meanwhile, and so a busy loop works for longer than that before it comes to the next.
+        """
+        try:
+            for item in await self._ask(self.work.claim_suspect, 1):
+                await self._until_idle(ALONE_SECONDS)
+                self._start(item)
+                await self._until_idle(ALONE_SECONDS)
+        finally:
+            self._suspects_at = self._loop.time() + SUSPECTS_SECONDS
 
     async def _until_idle(self, seconds: float) -> None:
         until = self._loop.time() + seconds
