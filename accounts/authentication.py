@@ -4,6 +4,8 @@ Views see the same Caller for both, as `request.user`; `request.auth` is the Usa
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import NoReturn
 
@@ -11,6 +13,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.db.models.functions import Now
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
 from accounts import keys, limits, terms
@@ -48,8 +51,9 @@ class BearerKey(BaseAuthentication):
         if key is None:
             refuse(request, INVALID)
         caller = Caller(key.account_id, key.mode, key.id, key.terms)
-        admit(request, caller, suspended=key.suspended)
-        terms.require_address(caller, request._request)
+        with counted(request):
+            admit(request, caller, suspended=key.suspended)
+            terms.require_address(caller, request._request)
         if key.idle:
             touch(key.id)
         return caller, key
@@ -61,8 +65,8 @@ class BearerKey(BaseAuthentication):
 class SessionCaller(SessionAuthentication):
     """The dashboard's session, with its CSRF token, in the mode chosen there (test unless changed).
 
-    A request with an Authorization header is left to BearerKey. Raises PermissionDenied without the
-    token, Forbidden for a suspended account.
+    A request with an Authorization header is left to BearerKey. Raises Forbidden without the token, and for a
+    suspended account; RateLimited after too many of those.
     """
 
     def authenticate(self, request: Request) -> tuple[Caller, User] | None:
@@ -72,10 +76,11 @@ class SessionCaller(SessionAuthentication):
         member = member_of(person, request._request.session)
         if member is None:
             return None
-        self.enforce_csrf(request._request)  # type: ignore[arg-type]  # the one whose form is not parsed yet
         request._request.member = member  # type: ignore[attr-defined]  # as the pages do
         caller = member.caller
-        admit(request, caller, suspended=member.account.suspended_at is not None)
+        with counted(request):
+            self.enforce_csrf(request._request)  # type: ignore[arg-type]  # the one whose form is not parsed yet
+            admit(request, caller, suspended=member.account.suspended_at is not None)
         return caller, person
 
 
@@ -85,6 +90,17 @@ def refuse(request: Request, message: str) -> NoReturn:
     error = errors.Unauthorized(message)
     error.headers.update(headers)
     raise error
+
+
+@contextmanager
+def counted(request: Request) -> Iterator[None]:
+    """Who is known and refused nonetheless is counted by address like who is not. Raises Forbidden, RateLimited."""
+    try:
+        yield
+    except (errors.Forbidden, PermissionDenied) as refusal:
+        error = refusal if isinstance(refusal, errors.Forbidden) else errors.Forbidden(str(refusal.detail))
+        error.headers.update(limits.count_failure(request))
+        raise error from None
 
 
 def admit(request: Request, caller: Caller, *, suspended: bool) -> None:

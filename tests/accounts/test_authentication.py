@@ -153,6 +153,12 @@ class TestFailures:
         assert response["RateLimit-Policy"] == '"failed-authentication";q=20;w=60'
         assert response["RateLimit"].startswith('"failed-authentication";r=0;t=')
 
+    def test_who_is_known_and_refused_is_counted_too(self, client: Client, account: Account, key: str) -> None:
+        Account.objects.filter(pk=account.pk).update(suspended_at=clock.now())
+        answers = [get(client, f"Bearer {key}") for _ in range(21)]
+        assert [answer.status_code for answer in answers] == [403] * 20 + [429]
+        assert answers[0].headers["RateLimit"] == '"failed-authentication";r=19;t=3'
+
     def test_they_do_not_lock_out_a_good_key(self, client: Client, key: str) -> None:
         for _ in range(21):
             get(client, "Bearer nonsense")
