@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts import auditlog, letters
@@ -34,7 +34,11 @@ def invite(email: str, by: User, account: Account | None = None, role: str = Rol
     """
     email = email.strip().lower()
     if account:
-        Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # one invitation of an address at a time
+        now = Account.objects.select_for_update(no_key=True).get(
+            pk=account.pk
+        )  # one invitation of an address at a time
+        if now.delete_at:
+            raise InvitationRefused("This account is about to be closed.")
         if Membership.objects.filter(account=account, user__email=email).exists():
             raise InvitationRefused(f"{email} is in this account already.")
         if not ratelimit.take(f"invite:{account.pk}", PER_ACCOUNT).allowed:
@@ -84,7 +88,9 @@ def accept(invitation: Invitation, user: User) -> bool:
 
     It is for one address: False for a person with another one.
     """
-    if user.email != invitation.email or not _open().filter(pk=invitation.pk).update(used_at=Now()):
+    # No join here: it would move the guard into a subquery, which PostgreSQL does not ask again after a wait.
+    unused = Invitation.objects.filter(pk=invitation.pk, used_at=None, expires_at__gt=Now())
+    if user.email != invitation.email or kept(invitation.pk) is None or not unused.update(used_at=Now()):
         return False
     if invitation.account:
         Membership.objects.get_or_create(account=invitation.account, user=user, defaults={"role": invitation.role})
@@ -93,7 +99,9 @@ def accept(invitation: Invitation, user: User) -> bool:
 
 
 def _open() -> QuerySet[Invitation]:
-    return Invitation.objects.filter(used_at=None, expires_at__gt=Now())
+    """Nobody joins an account that is about to be closed."""
+    stays = Q(account=None) | Q(account__delete_at=None, account__deleted_at=None)
+    return Invitation.objects.filter(stays, used_at=None, expires_at__gt=Now())
 
 
 def purge(now: datetime) -> None:

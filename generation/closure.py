@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from accounts import auditlog, letters
-from accounts.models import Account, ApiKey, AuditEntry, Export, Membership, Mode, User
+from accounts.models import Account, ApiKey, AuditEntry, Export, Invitation, Membership, Mode, User
 from eggapi import clock
 from eggapi.models import Letter
 from generation import export, privacy
@@ -93,6 +93,7 @@ def _forget_people(account: Account) -> None:
             Letter.objects.filter(to=person.email).delete()
             person.delete()
     Membership.objects.filter(account=account).delete()
+    Invitation.objects.filter(account=account).delete()
 
 
 def _tasks_to_wipe(account: Account) -> Iterator[list[str]]:

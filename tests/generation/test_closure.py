@@ -11,9 +11,10 @@ from django.db import connection
 from django.db.models import F
 from pytest_django import Settings
 
-from accounts import auditlog
+from accounts import auditlog, invitations
 from accounts.caller import Caller
-from accounts.models import Account, AuditEntry, Membership, User
+from accounts.invitations import InvitationRefused
+from accounts.models import Account, AuditEntry, Invitation, Membership, User
 from accounts.opening import account_of
 from billing.models import LedgerEntry, UsageRecord, Wallet
 from eggapi import clock
@@ -104,6 +105,20 @@ class TestAsking:
         retention.purge()
         task.refresh_from_db()
         assert (task.prompt, alice.account.members.count()) == ("PRIVATE prompt", 1)
+
+    def test_nobody_joins_any_more(self, alice: Customer) -> None:
+        owner, guest = alice.account.members.get(), User.objects.create_user("guest@example.com")
+        invitations.invite(guest.email, owner, alice.account)
+        invited = Invitation.objects.get()
+        ask(alice)
+        with pytest.raises(InvitationRefused, match="about to be closed"):
+            invitations.invite("another@example.com", owner, alice.account)
+        assert not invitations.accept(invited, guest)
+        ask(alice, "delete/cancel")
+        assert invitations.accept(invited, guest)
+        ask(alice)
+        a_week_later()
+        assert (Invitation.objects.count(), alice.account.members.count()) == (0, 0)
 
     def test_only_owners_may(self, alice: Customer) -> None:
         guest = User.objects.create_user("guest@example.com")
