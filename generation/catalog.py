@@ -132,7 +132,11 @@ def cheapest() -> int | None:
 
 
 def changed() -> None:
-    """Makes every process read the catalogue anew; called in the transaction that changed it."""
+    """Makes every process read the catalogue anew; called first in the transaction that changes it.
+
+    For it locks the version: of two operators at once the second waits, and sees what the first did. Were a
+    provider, a route, a model or a price locked before, they could each wait for the other.
+    """
     if not CatalogueVersion.objects.update(number=F("number") + 1):
         CatalogueVersion.objects.create(number=1)
     transaction.on_commit(_forget)
@@ -215,6 +219,7 @@ def seed() -> None:
     """Puts the models, prices and sandbox routes of catalog.toml into an empty catalogue; else does nothing."""
     if ImageModel.objects.exists():
         return
+    changed()
     document = tomllib.loads(SEED.read_text())
     now = clock.now()
     for entry in document["model"]:
@@ -226,7 +231,6 @@ def seed() -> None:
     for entry in document["provider"]:
         provider = Provider.objects.create(name=entry["name"], adapter=entry["adapter"], base_url=entry["base_url"])
         _seed_routes(provider, entry["priority"], ImageModel.objects.order_by("id"))
-    changed()
 
 
 def _seed_routes(provider: Provider, priority: int, models: Iterable[ImageModel]) -> None:

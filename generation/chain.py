@@ -41,7 +41,7 @@ def apply(chain: Chain) -> Difference:
     Other live routes of these models are switched off, never deleted: what was bought there is still to be
     fetched. Sandbox routes and other models are left alone.
     """
-    catalog.changed()  # first, so that of two who apply at once the second waits and sees what the first did
+    catalog.changed()
     models = {name: _model(name) for name in dict.fromkeys(route.model for route in chain.routes)}
     before = {name: snapshot(model) for name, model in models.items()}
     lines, providers, routes = [], {}, []

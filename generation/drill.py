@@ -21,11 +21,11 @@ SECONDS = 60
 @transaction.atomic
 def start(route: Route, actor: User | None = None, seconds: int = SECONDS) -> datetime | None:
     """Until when the route is made to fail, from within two seconds in every process; None where it is not in use."""
+    catalog.changed()
     until = clock.now() + timedelta(seconds=seconds)
     in_use = Route.objects.filter(pk=route.pk, enabled=True, provider__enabled=True)
     if not in_use.update(drill_until=until):
         return None
-    catalog.changed()
     auditlog.note("route.drill", f"{route} {route.upstream_model}"[:200], actor, seconds=seconds)
     return until
 
@@ -33,8 +33,8 @@ def start(route: Route, actor: User | None = None, seconds: int = SECONDS) -> da
 @transaction.atomic
 def stop(route: Route, actor: User | None = None) -> bool:
     """Ends a drill before its time; False where none is running."""
+    catalog.changed()
     if not Route.objects.filter(pk=route.pk, drill_until__gt=clock.now()).update(drill_until=None):
         return False
-    catalog.changed()
     auditlog.note("route.drill_stop", f"{route} {route.upstream_model}"[:200], actor)
     return True

@@ -20,10 +20,10 @@ EDITABLE = ("base_url", "concurrency", "result_hosts", "low_balance", "enabled")
 @transaction.atomic
 def turn(row: ImageModel | Provider, on: bool, actor: User) -> bool:
     """Switches a model or a provider on or off; False where it was so already. What was bought is still fetched."""
+    catalog.changed()
     manager = type(row)._default_manager
     if not manager.filter(pk=row.pk, enabled=not on).update(enabled=on):
         return False
-    catalog.changed()
     kind = "model" if isinstance(row, ImageModel) else "provider"
     auditlog.note(f"{kind}.{'enable' if on else 'disable'}", row.name, actor)
     return True
@@ -67,8 +67,8 @@ def add_price(model: ImageModel, resolution: str, amount: int, since: datetime |
 
     Prices before stay as they are, and so do tasks that were accepted at them.
     """
-    price = Price.objects.create(model=model, resolution=resolution, amount=amount, since=since or clock.now())
     catalog.changed()
+    price = Price.objects.create(model=model, resolution=resolution, amount=amount, since=since or clock.now())
     told = {"amount": money.display(amount), "since": clock.iso(price.since)}
     auditlog.note("price.add", model.name, actor, None, resolution=resolution, **told)
     return price

@@ -19,10 +19,9 @@ def set_up() -> list[str]:
     It gets the routes of catalog.toml if it has none; what operators made of its routes stays. Returns
     sentences for the operator.
     """
-    news = [sentence for name, key in settings.EGGAPI_PROVIDER_KEYS.items() for sentence in _set_up(name, key)]
-    if news:
+    if settings.EGGAPI_PROVIDER_KEYS:
         catalog.changed()
-    return news
+    return [sentence for name, key in settings.EGGAPI_PROVIDER_KEYS.items() for sentence in _set_up(name, key)]
 
 
 def _set_up(name: str, key: str) -> list[str]:
