@@ -142,13 +142,13 @@ export function say(text) {
 // -- what went wrong with a request of htmx. Of one that asks every few seconds it is said once, until it goes well. --
 
 const repeats = (detail) => detail.requestConfig.elt.matches('[hx-trigger^="every"]');
-const faults = document.getElementById("faults");
+const faults = () => document.getElementById("faults"); // not kept: going back brings another
 
 function blame(detail, text) {
-  if (repeats(detail) && faults.firstChild) return;
+  if (repeats(detail) && faults().firstChild) return;
   const fault = Object.assign(document.createElement("li"), { className: "error", textContent: text });
   fault.toggleAttribute("data-repeats", repeats(detail));
-  faults.replaceChildren(fault);
+  faults().replaceChildren(fault);
   say(text);
 }
 
@@ -167,7 +167,7 @@ document.addEventListener("htmx:sendError", ({ detail }) => {
 
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (!detail.successful) return;
-  if (!repeats(detail) || faults.querySelector("[data-repeats]")) faults.replaceChildren();
+  if (!repeats(detail) || faults().querySelector("[data-repeats]")) faults().replaceChildren();
 });
 
 // -- what somebody has opened or scrolled stays so when htmx brings the same part again: both need an id --
