@@ -117,7 +117,7 @@ class TestRenewal:
         expect(table).to_be_focused()
         assert table.evaluate("each => [each.scrollLeft, each.old]") == [90, None]
 
-    def test_what_was_opened_and_closed_stays_so(self, page: Page, site: Site) -> None:
+    def test_what_is_open_stays_so(self, page: Page, site: Site) -> None:
         with Receiver(Say(), HANG, port=site.ports[8]) as receiver:
             page.goto("/webhooks")
             page.get_by_label("Address").fill(receiver.url)
@@ -129,12 +129,12 @@ class TestRenewal:
             page.get_by_role("button", name="Resend").click()
             first = page.locator("#attempt-1")
             expect(first).to_have_attribute("open", "")
-            first.locator("summary").click()
+            first.locator("summary").focus()
             with page.expect_response(lambda response: response.status == 204):
                 pass
             receiver.let_go()
             expect(page.locator("#attempt-2")).to_have_attribute("open", "")
-            expect(first).not_to_have_attribute("open", "")
+            expect(first).to_have_attribute("open", "")
             expect(first.locator("summary")).to_be_focused()
 
 
