@@ -72,7 +72,7 @@ def revoke(invitation: Invitation, by: User | None = None) -> bool:
 
 def find(token: str) -> Invitation | None:
     """The invitation behind a link, if it can still be accepted."""
-    return _open().filter(digest=crypto.digest(token)).select_related("account", "invited_by").first()
+    return _open().filter(digest__in=crypto.digests(token)).select_related("account", "invited_by").first()
 
 
 def kept(invitation_id: object) -> Invitation | None:

@@ -57,7 +57,7 @@ def redeem(account: Account, text: str) -> LedgerEntry:
 
     Whoever takes a use of the code holds its row until the commit, so that the check below is exact.
     """
-    code = RedeemCode.objects.select_related("batch").filter(digest=crypto.digest(read(text))).first()
+    code = RedeemCode.objects.select_related("batch").filter(digest__in=crypto.digests(read(text))).first()
     if code is None:
         raise Refused("is not a code of ours")
     if code.batch.expires_at and code.batch.expires_at <= clock.now():
@@ -93,7 +93,7 @@ def _has_redeemed(code: RedeemCode, account: Account) -> bool:
 def revoke(text: str) -> int:
     """Makes one code, or every code of the batches of that name, worthless; how many were not so before."""
     now = clock.now()
-    codes = RedeemCode.objects.filter(digest=crypto.digest(read(text)))
+    codes = RedeemCode.objects.filter(digest__in=crypto.digests(read(text)))
     if not codes.exists():
         RedeemBatch.objects.filter(name=text, revoked_at=None).update(revoked_at=now)
         # In its own row each, which is the one that whoever redeems it has to change.

@@ -29,14 +29,14 @@ def give(user: User, network: str) -> bool:
     # One at a time, or two would count each other out: what is counted here has no row that could be locked.
     ContentType.objects.select_for_update(no_key=True).get(app_label="billing", model="startingcredit")
     account, given = membership.account, StartingCredit.objects
-    address, now = crypto.digest(plain(user.email)), clock.now()
-    if given.filter(Q(address=address) | Q(account=account)).exists():
+    address, now = plain(user.email), clock.now()
+    if given.filter(Q(address__in=crypto.digests(address)) | Q(account=account)).exists():
         return False
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if given.filter(ip=network, at__gte=midnight).count() >= settings.EGGAPI_SIGNUP_CREDITS_PER_IP:
         log.warning("no starting credit: enough for this network today", extra={"account": account.pk})
         return False
-    given.create(address=address, ip=network, account=account, amount=amount, at=now)
+    given.create(address=crypto.digest(address), ip=network, account=account, amount=amount, at=now)
     ledger.credit(account, Mode.LIVE, amount, reason="starting credit", counterpart=LedgerEntry.Counterpart.PROMO)
     return True
 

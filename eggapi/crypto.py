@@ -10,20 +10,30 @@ from django.conf import settings
 
 
 def digest(secret: str) -> bytes:
-    """HMAC-SHA256 under the pepper: 32 bytes from which the secret cannot be had back, even by guessing
+    """HMAC-SHA256 under the newest pepper: 32 bytes from which the secret cannot be had back, even by guessing
     against a stolen database."""
-    return hmac.digest(settings.EGGAPI_PEPPER.encode(), secret.encode(), hashlib.sha256)
+    return digests(secret)[0]
+
+
+def digests(secret: str) -> list[bytes]:
+    """Under every pepper, the newest first: by these a row is found, whenever it was written."""
+    return [hmac.digest(pepper.encode(), secret.encode(), hashlib.sha256) for pepper in settings.EGGAPI_PEPPERS]
 
 
 def signature(purpose: str, text: str) -> str:
     """32 URL-safe characters (192 bits) that bind `text` to one purpose."""
-    mac = hmac.digest(settings.SECRET_KEY.encode(), f"{purpose}\n{text}".encode(), hashlib.sha256)
+    return _signature(settings.SECRET_KEY, purpose, text)
+
+
+def is_genuine(given: str, purpose: str, text: str) -> bool:
+    """Whether `given` is the signature, under any of our keys; compared in constant time."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return any(hmac.compare_digest(given.encode(), _signature(key, purpose, text).encode()) for key in keys)
+
+
+def _signature(key: str, purpose: str, text: str) -> str:
+    mac = hmac.digest(key.encode(), f"{purpose}\n{text}".encode(), hashlib.sha256)
     return urlsafe_b64encode(mac[:24]).decode()
-
-
-def same(left: str, right: str) -> bool:
-    """Compares in constant time."""
-    return hmac.compare_digest(left.encode(), right.encode())
 
 
 @lru_cache(maxsize=1)

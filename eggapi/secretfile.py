@@ -10,8 +10,10 @@ from cryptography.fernet import Fernet
 
 
 class Secrets(TypedDict):
-    secret_key: str
-    pepper: str
+    """Of each kind the first makes what is new, and all are good for what is there."""
+
+    secret_keys: list[str]
+    peppers: list[str]
     fernet_keys: list[str]
 
 
@@ -23,8 +25,8 @@ def read_or_make(path: Path) -> Secrets:
     """
     if not path.exists():
         made = Secrets(
-            secret_key=secrets.token_urlsafe(50),
-            pepper=secrets.token_urlsafe(32),
+            secret_keys=[secrets.token_urlsafe(50)],
+            peppers=[secrets.token_urlsafe(32)],
             fernet_keys=[Fernet.generate_key().decode()],
         )
         path.parent.mkdir(parents=True, exist_ok=True)

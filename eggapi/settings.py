@@ -75,9 +75,9 @@ try:
     _secrets = read_or_make(EGGAPI_HOME / "secrets.json")
 except OSError as error:
     raise ImproperlyConfigured(f"EGGAPI_HOME {EGGAPI_HOME} cannot be used: {error.strerror}.") from error
-SECRET_KEY = os.environ.get("EGGAPI_SECRET_KEY") or _secrets["secret_key"]
-EGGAPI_PEPPER = os.environ.get("EGGAPI_PEPPER") or _secrets["pepper"]
-# The first key encrypts; every key decrypts.
+# The first of each makes what is new; all are good for what is there.
+SECRET_KEY, *SECRET_KEY_FALLBACKS = words("EGGAPI_SECRET_KEY") or _secrets["secret_keys"]
+EGGAPI_PEPPERS = words("EGGAPI_PEPPER") or _secrets["peppers"]
 EGGAPI_FERNET_KEYS = words("EGGAPI_FERNET_KEYS") or _secrets["fernet_keys"]
 
 # -- web -------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def address(adapter: Provider, client_ref: str) -> str:
 def purchase_of(token: str) -> Purchase:
     """The purchase whose address this is. Raises NotFound."""
     client_ref, _, signature = token.partition(".")
-    if not crypto.same(signature, crypto.signature("callback", client_ref)):
+    if not crypto.is_genuine(signature, "callback", client_ref):
         raise errors.NotFound
     purchase = Purchase.objects.select_related("attempt").filter(pk=client_ref).first()
     if purchase is None:

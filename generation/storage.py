@@ -138,7 +138,7 @@ def thumbnail_url_here(path: str, expires_at: datetime | None, now: datetime) ->
 
 def may_read(path: str, expires: str, signature: str, now: float) -> bool:
     """Whether an address made by `url_of` is genuine and has not expired; `now` in Unix seconds."""
-    genuine = crypto.same(signature, crypto.signature(PURPOSE, f"{path}\n{expires}"))
+    genuine = crypto.is_genuine(signature, PURPOSE, f"{path}\n{expires}")
     return genuine and int(expires) > now
 
 

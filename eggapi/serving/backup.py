@@ -102,8 +102,8 @@ def _copy_files(source: Path, target: Path) -> None:
 def _copy_secrets(folder: Path) -> None:
     """The secrets in use, wherever they come from."""
     secrets = {
-        "secret_key": settings.SECRET_KEY,
-        "pepper": settings.EGGAPI_PEPPER,
+        "secret_keys": [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS],
+        "peppers": settings.EGGAPI_PEPPERS,
         "fernet_keys": settings.EGGAPI_FERNET_KEYS,
     }
     home.write(folder / "secrets.json", json.dumps(secrets), mode=0o600)
@@ -143,8 +143,8 @@ def _check(folder: Path) -> Mapping[str, Any]:
     if manifest["database"] != connection.vendor:
         variable = "Set DATABASE_URL" if manifest["database"] == "postgresql" else "Unset DATABASE_URL"
         raise Refused(f"This is the backup of a {manifest['database']} database. {variable} to restore it.")
-    if secrets["pepper"] != settings.EGGAPI_PEPPER and os.environ.get("EGGAPI_PEPPER"):
-        raise Refused("EGGAPI_PEPPER is not that of the backup: no key in it would work. Unset it, or set the other.")
+    if not set(secrets["peppers"]) <= set(settings.EGGAPI_PEPPERS) and os.environ.get("EGGAPI_PEPPER"):
+        raise Refused("EGGAPI_PEPPER lacks that of the backup, and no key in it would work: add it at the end.")
     if not set(secrets["fernet_keys"]) <= set(settings.EGGAPI_FERNET_KEYS) and os.environ.get("EGGAPI_FERNET_KEYS"):
         raise Refused("EGGAPI_FERNET_KEYS lacks a key of the backup: add it at the end, or unset the variable.")
     _check_empty()

@@ -71,6 +71,6 @@ def test_restore_rejects_what_does_not_fit(egg: Installation, install: Install, 
     (tmp_path / "backup" / "backup.json").unlink()
     half = other.manage("restore", str(tmp_path / "backup"))
     assert (secrets.returncode, half.returncode) == (1, 1)
-    assert secrets.stderr.startswith("EGGAPI_PEPPER is not that of the backup")
+    assert secrets.stderr.startswith("EGGAPI_PEPPER lacks that of the backup")
     assert half.stderr == f"{tmp_path}/backup is not a complete backup.\n"
     assert not (other.home / "eggapi.sqlite3").exists()

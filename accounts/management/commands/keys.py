@@ -87,7 +87,7 @@ def listing(options: dict[str, Any]) -> str:
 def revoke(options: dict[str, Any]) -> str:
     text = options["key"]
     displays = [text, f"egg_live_...{text}", f"egg_test_...{text}"]  # no LIKE: SQLite's takes a for A
-    looks_like_it = Q(display__in=displays) | Q(digest=crypto.digest(text))
+    looks_like_it = Q(display__in=displays) | Q(digest__in=crypto.digests(text))
     keys = keys_of(options["account"]).select_related("account")
     found = list(keys.filter(looks_like_it, revoked_at=None)[:2])
     if not found:
