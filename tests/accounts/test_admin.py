@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from accounts import auditlog, keyring, keys
 from accounts.fields import NewKey
@@ -201,7 +202,8 @@ class TestStaff:
     """Who may only look, and who may change some things."""
 
     @pytest.fixture
-    def staff(self, db: None) -> User:
+    def staff(self, db: None, settings: Settings) -> User:
+        settings.EGGAPI_EMBEDDED = True  # else they need a second factor
         return User.objects.create_user("staff@example.com", is_staff=True)
 
     def client(self, staff: User, *permissions: str) -> Client:
