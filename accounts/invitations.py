@@ -34,10 +34,8 @@ def invite(email: str, by: User, account: Account | None = None, role: str = Rol
     """
     email = email.strip().lower()
     if account:
-        now = Account.objects.select_for_update(no_key=True).get(
-            pk=account.pk
-        )  # one invitation of an address at a time
-        if now.delete_at:
+        # One invitation of an address at a time.
+        if Account.objects.select_for_update(no_key=True).get(pk=account.pk).delete_at:
             raise InvitationRefused("This account is about to be closed.")
         if Membership.objects.filter(account=account, user__email=email).exists():
             raise InvitationRefused(f"{email} is in this account already.")
