@@ -1,5 +1,7 @@
 """What a person has chosen for this session, account and mode, and what shows them their own in examples."""
 
+import re
+
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,9 +21,10 @@ def choose_mode(request: HttpRequest, mode: str) -> bool:
 def choose_account(request: HttpRequest, member: Member, account_id: str) -> bool:
     """False for an account that is not the person's."""
     mine = Membership.objects.filter(user=member.user)
-    if not (account_id.isdecimal() and mine.filter(account_id=int(account_id)).exists()):
+    chosen = mine.filter(account_id=account_id).first() if re.fullmatch("[0-9]{1,18}", account_id) else None
+    if chosen is None:
         return False
-    request.session["account"] = int(account_id)
+    request.session["account"] = chosen.account_id
     return True
 
 

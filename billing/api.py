@@ -25,6 +25,7 @@ from eggapi.ratelimit import Limit
 REDEMPTIONS = Limit(10, 60, name="redeem")
 REDEMPTIONS_PER_ADDRESS = Limit(20, 60, name="redeem")
 TOPUPS = Limit(10, 60, name="topup")
+STATEMENTS = Limit(10, 60, name="statement")  # each reads a whole month
 
 
 class UsageList(V1View):
@@ -126,8 +127,10 @@ class TopUps(PersonView):
 class StatementCSV(PersonView):
     """GET /v1/statements/{month}.csv: the account's month in the chosen mode, an entry a line.
 
-    Errors: 404 for what is no month and for one that has not begun.
+    Errors: 404 for what is no month and for one that has not begun, 429 after ten in a minute.
     """
+
+    limit = STATEMENTS
 
     @openapi.statement_csv
     def get(self, request: Request, month: str) -> HttpResponseBase:
@@ -137,6 +140,8 @@ class StatementCSV(PersonView):
 
 class StatementPDF(PersonView):
     """GET /v1/statements/{month}.pdf: the same, with the tasks of a day in one line."""
+
+    limit = STATEMENTS
 
     @openapi.statement_pdf
     def get(self, request: Request, month: str) -> HttpResponseBase:

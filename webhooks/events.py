@@ -65,7 +65,9 @@ def publish(new: Sequence[NewEvent], now: datetime) -> None:
 
 
 def host_of(url: str) -> str:
-    """One spelling for each receiver, or several would each have places of their own."""
+    """One spelling for each receiver, that of whoever dials it, or several would each have places of their own."""
     parts = urlsplit(url)
-    name = (parts.hostname or "").rstrip(".")
+    name = parts.hostname or ""
+    if ":" not in name:
+        name = name.encode("idna").decode("ascii").lower().removesuffix(".")
     return f"{name}:{parts.port or DEFAULT_PORTS[parts.scheme]}"

@@ -214,6 +214,11 @@ class TestDownload:
         facts, rows = table(iter([response.getvalue().decode()]))
         assert (facts["Balance"], rows[-3][4]) == ("test, play money", "100.000000")
 
+    def test_ten_a_minute_are_enough(self, alice: Customer, month: str) -> None:
+        forms = ("csv", "pdf") * 5 + ("csv",)
+        statuses = [self.get(alice, f"/v1/statements/{month}.{form}").status_code for form in forms]
+        assert statuses == [200] * 10 + [429]
+
     def test_it_is_nobody_elses(self, alice: Customer, month: str) -> None:
         bob = Customer("bob@example.com", mode="live")
         bob.leave(77)

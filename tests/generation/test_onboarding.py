@@ -90,6 +90,11 @@ def test_the_key_is_not_shown_for_another_account(newcomer: Customer) -> None:
     assert re.search("egg_test_[0-9A-Za-z]", home(newcomer)) is None
 
 
+@pytest.mark.parametrize("account", ["", "x", "-1", "²", "1e3", "9" * 30, "9" * 5000])
+def test_it_rejects_what_is_no_account(newcomer: Customer, account: str) -> None:
+    assert newcomer.http.post("/account", {"account": account}).status_code == 400
+
+
 def test_a_reload_of_nothing_makes_nothing(newcomer: Customer) -> None:
     home(newcomer)
     assert newcomer.http.get("/home/key").status_code == 405

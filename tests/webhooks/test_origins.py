@@ -12,6 +12,7 @@ from tests.webhooks.conftest import Receive, after_attempt, due_now, pass_time, 
 from tests.webhooks.receiver import Receiver, Say
 from tests.webhooks.rules import assert_sound
 from webhooks import delivery, origins
+from webhooks.events import host_of
 from webhooks.models import Delivery, Origin
 from webhooks.resend import recover, replay, resend, send_test
 
@@ -137,3 +138,16 @@ class TestClosed:
         assert replay(account.pk, "test") == 1
         delivery.wake()
         assert after_attempt(one, 1).state == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Example.COM./hook", "example.com:443"),
+        ("https://\uff45xample.com/hook", "example.com:443"),
+        ("https://b\xfccher.example:8443", "xn--bcher-kva.example:8443"),
+        ("http://[2001:DB8::1]/", "2001:db8::1:80"),
+    ],
+)
+def test_a_receiver_is_spelled_as_it_is_dialled(url: str, host: str) -> None:
+    assert host_of(url) == host
