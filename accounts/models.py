@@ -194,7 +194,7 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=60)
     target = models.CharField(max_length=300, blank=True)
     detail = models.JSONField(default=dict)
-    ip = models.GenericIPAddressField(null=True)
+    ip = models.GenericIPAddressField("IP", null=True)
 
     class Meta:
         verbose_name_plural = "audit entries"

@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 ('action', models.CharField(max_length=60)),
                 ('target', models.CharField(blank=True, max_length=300)),
                 ('detail', models.JSONField(default=dict)),
-                ('ip', models.GenericIPAddressField(null=True)),
+                ('ip', models.GenericIPAddressField(null=True, verbose_name='IP')),
                 ('account', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.account')),
                 ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
             ],
