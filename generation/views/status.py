@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.feedgenerator import Rss201rev2Feed
@@ -23,7 +24,8 @@ SUMMARIES = {
 
 def incidents() -> list[Incident]:
     """The open ones first, then those of the last 90 days."""
-    rows = Incident.objects.filter(started_at__gt=clock.now() - KEPT).order_by("-started_at")
+    told = Q(ended_at=None) | Q(started_at__gt=clock.now() - KEPT)
+    rows = Incident.objects.filter(told).order_by("-started_at")
     return sorted(rows, key=lambda incident: incident.ended_at is not None)
 
 

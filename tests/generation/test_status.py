@@ -83,6 +83,11 @@ def test_incidents_are_told_and_escaped(client: Client) -> None:
         assert (BAD in text, "&lt;script&gt;alert(1)&lt;/script&gt;" in text) == (False, True)
 
 
+def test_an_open_incident_is_told_however_old(client: Client) -> None:
+    Incident.objects.create(title="For ever", text="", impact="degraded", started_at=clock.now() - timedelta(days=91))
+    assert [each["title"] for each in client.get("/status.json").json()["incidents"]] == ["For ever"]
+
+
 def test_with_one_open_incident_none_is_past(client: Client) -> None:
     Incident.objects.create(title="Slow", text="", impact="degraded", started_at=clock.now())
     page = client.get("/status").text
