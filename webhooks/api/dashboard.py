@@ -21,8 +21,8 @@ from eggapi.fields import Fault, choice, text
 from eggapi.ratelimit import Limit
 from webhooks import dashboard_openapi as openapi
 from webhooks import origins, resend, secrets, selection
-from webhooks.bodies import delivery_body, delivery_in_full, origin_body
 from webhooks.models import Delivery, Event, Origin
+from webhooks.serializers import delivery_body, delivery_in_full, origin_body
 
 TESTS = Limit(20, 60, name="webhook-test")
 
