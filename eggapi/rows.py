@@ -104,13 +104,21 @@ def update(
     """
     table, key = connection.ops.quote_name(model._meta.db_table), model._meta.pk.column
     marks = f"({', '.join(['%s'] * (len(columns) + 1))})"
+    # Two batches locking in two orders would deadlock, and in which order an UPDATE comes to its rows is PostgreSQL's
+    # to choose: by a small table it goes from end to end.
+    locked, also = "", ""
+    if connection.features.has_select_for_update:
+        in_order = f"SELECT {key} FROM {table} WHERE {key} IN (SELECT key FROM new) ORDER BY {key} FOR UPDATE"
+        locked = f", locked AS ({in_order})"
+        also = f" AND old.{key} IN (SELECT {key} FROM locked)"
     changed = set()
     with connection.cursor() as cursor:
-        for part in _parts(sorted(new, key=itemgetter(0))):  # two batches locking in two orders would deadlock
+        for part in _parts(sorted(new, key=itemgetter(0))):
             values = ", ".join([marks] * len(part))
             cursor.execute(
-                f"WITH new (key, {', '.join(columns)}) AS (VALUES {values})"
-                f" UPDATE {table} AS old {sql} AND old.{key} = new.key RETURNING {key}",  # SQLite knows no alias there
+                f"WITH new (key, {', '.join(columns)}) AS (VALUES {values}){locked}"
+                f" UPDATE {table} AS old {sql} AND old.{key} = new.key{also}"
+                f" RETURNING {key}",  # SQLite knows no alias there
                 [value for row in part for value in row] + list(common),
             )
             changed |= {key for (key,) in cursor.fetchall()}
