@@ -57,6 +57,7 @@ class Apixo(Provider):
     default_base_url: ClassVar[str] = "https://api.apixo.ai/api/v1"
     first_poll: ClassVar[float] = 10.0
     poll_every: ClassVar[float] = 3.0
+    shortest: ClassVar[float] = 12.0
     low_balance: ClassVar[Decimal] = Decimal(5)
     calls_back: ClassVar[bool] = True
 

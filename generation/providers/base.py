@@ -310,8 +310,9 @@ class Provider:
 
     `first_poll`, `poll_every` and `poll_slowest` are seconds; each wait is the one before times
     `poll_backoff`, capped. A balance below `low_balance`, in the vendor's own unit, is reported.
-    `calls_back` where the vendor can call `job.callback_url`; `callback_secret` is what it signs with,
-    if the operator was given one.
+    With less than `shortest` seconds left nothing is bought: it could not even be asked about once. `calls_back`
+    where the vendor can call `job.callback_url`; `callback_secret` is what it signs with, if the operator was
+    given one.
     """
 
     name: ClassVar[str]
@@ -320,6 +321,7 @@ class Provider:
     poll_every: ClassVar[float] = 3.0
     poll_backoff: ClassVar[float] = 1.0
     poll_slowest: ClassVar[float] = 10.0
+    shortest: ClassVar[float] = 6.0
     low_balance: ClassVar[Decimal] = Decimal(0)
     can_look_up: ClassVar[bool] = False
     calls_back: ClassVar[bool] = False
@@ -328,11 +330,6 @@ class Provider:
         self.base_url = (base_url or self.default_base_url).rstrip("/")
         self.credential = credential
         self.callback_secret = callback_secret
-
-    @property
-    def shortest(self) -> float:
-        """With fewer seconds left nothing is bought: a job would be paid for that cannot even be asked about once."""
-        return max(3.0, 1.2 * self.first_poll)
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.credential}"} if self.credential else {}

@@ -36,6 +36,7 @@ class Sandbox(Provider):
     default_base_url: ClassVar[str] = SCHEME
     first_poll: ClassVar[float] = 0.8
     poll_every: ClassVar[float] = 0.5
+    shortest: ClassVar[float] = 3.0
     poll_backoff: ClassVar[float] = 1.2
     poll_slowest: ClassVar[float] = 3.0
     can_look_up: ClassVar[bool] = True

@@ -68,7 +68,7 @@ class Vendor:
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -168,6 +168,7 @@ class Speaks(Provider):
     name: ClassVar[str] = "vendor"
     first_poll: ClassVar[float] = 0.05
     poll_every: ClassVar[float] = 0.05
+    shortest: ClassVar[float] = 3.0
     images_per_call: ClassVar[int] = 4
 
     def capabilities(self, upstream_model: str) -> Capabilities:
