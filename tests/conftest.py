@@ -72,6 +72,11 @@ def _set_up_django() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "eggapi.settings"
     # The database is already the tests' own, under the name that other processes know it by.
     settings.DATABASES["default"]["TEST"] = {"NAME": settings.DATABASES["default"]["NAME"]}
+    if DATABASE == "postgres":
+        # A machine that pauses for seconds is no fault of ours.
+        options = settings.DATABASES["default"]["OPTIONS"]
+        options["pool"]["timeout"] = 20
+        options["options"] = "-c statement_timeout=60000 -c lock_timeout=10000"
     # A hash that is slow on purpose keeps nobody out here.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     TransactionTestCase._fixture_teardown = lambda self: emptying.empty()  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ def empty() -> None:
     tables = _tables()
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL lock_timeout = '60s'")
             cursor.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
             # Neither the order of foreign keys nor what keeps the ledger from changes stands in a replica's way.
             cursor.execute("SET LOCAL session_replication_role = replica")

@@ -14,13 +14,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import redis
 
-READY_SECONDS = 30
+READY_SECONDS = 90
+# Each process of a run has its own, below those from which the system takes any.
+_first = 10_000 + 2_500 * (1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")))
+_ports = count(_first + os.getpid() % 2_000)
 # The shell starts the server, waits for the end of its standard input, and stops the server by its pid.
 UNTIL_PIPE_CLOSES = """
 "$@" </dev/null >>"$LOG" 2>&1 &
@@ -116,11 +120,12 @@ def start_redis(folder: Path) -> Server:
 
 
 def free_port() -> int:
-    """A loopback TCP port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A loopback TCP port that nobody listens on, and that the system gives to nobody else meanwhile."""
+    for port in _ports:
+        with suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("every port is taken")
 
 
 def _postgres_program(folder: Path) -> tuple[Path, dict[str, Any]]:

@@ -9,11 +9,13 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.models import AuditEntry
 from billing import redeem
 from billing.audit import audit
 from billing.models import LedgerEntry, RedeemBatch, RedeemCode, Redemption
 from billing.redeem import Refused
 from eggapi import clock
+from eggapi.ratelimit import Limit
 from tests.billing.till import open_account, wallet_of
 from tests.customer import Answer, Customer, at_once
 
@@ -109,13 +111,15 @@ class TestRedeeming:
         assert forged.refusal == (403, "FORBIDDEN")
         assert wallet_of(alice.account).posted == 0
 
-    def test_guessing_ends_soon(self, alice: Customer) -> None:
+    def test_guessing_ends_soon(self, alice: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Limit, "interval", property(lambda _: 3_600_000_000))  # nothing refills meanwhile
         (code,) = codes()
         guesses = Counter(post(alice, "EGG-0000-0000-0000-0000").status for _ in range(12))
         assert guesses == {400: 10, 429: 2}
         assert post(alice, code).refusal == (429, "RATE_LIMITED")
 
-    def test_guessing_with_many_accounts_ends_too(self, alice: Customer) -> None:
+    def test_guessing_with_many_accounts_ends_too(self, alice: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Limit, "interval", property(lambda _: 3_600_000_000))  # nothing refills meanwhile
         statuses: Counter[int] = Counter()
         for n in range(3):
             other = Customer(f"{n}@example.com")
@@ -186,6 +190,19 @@ class TestCommand:
         assert re.fullmatch(r"a  usable until \S+Z  1 codes of \$1.0000  redeemed 1 of 1 times", a)
         RedeemBatch.objects.filter(name="a").update(expires_at=clock.now())
         assert command("list")[1].startswith("a  expired ")
+
+    def test_what_it_does_is_written_down_and_no_code_is(self) -> None:
+        code, _ = command("create", "--name", "a", "--amount", "1", "--count", "2")
+        command("revoke", code)
+        command("revoke", "a")
+        command("create", "--name", "b", "--amount", "1", "--count", "1")
+        entries = AuditEntry.objects.order_by("pk")
+        assert [(entry.action, entry.target, entry.detail["codes"]) for entry in entries] == [
+            ("redeem.make", "a", 2),
+            ("redeem.revoke", f"EGG-...{code[-4:]}", 1),
+            ("redeem.revoke", "a", 1),
+            ("redeem.make", "b", 1),
+        ]
 
     def test_it_revokes_a_code(self) -> None:
         code, _ = command("create", "--name", "a", "--amount", "1", "--count", "2")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
 from tests.servers import free_port
 from tests.serving.installation import OURS, PATIENCE_SECONDS, ROOT, Installation
@@ -29,12 +29,14 @@ EXPECTED = re.compile(
     r"(Failed to load resource: the server responded with a status of|Response Status Error Code)"
     r" (400|403|404|410|422|429|503)"
 )
+expect.set_options(timeout=30_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.once)
+            item.add_marker(pytest.mark.timeout(300))  # the first pays for the site as well
             if not CHROMIUM:
                 item.add_marker(pytest.mark.skip(reason="NO BROWSER TESTS: no Chromium on PATH or in CHROMIUM"))
 

@@ -168,7 +168,7 @@ def engine(transactional_db: None) -> Iterator[Loop[Any]]:
 def run(engine: Loop[Any]) -> Callable[..., Task]:
     """Submits a prompt and waits until its task has ended."""
 
-    def submit_and_wait(caller: Caller, prompt: str, seconds: float = 15, **fields: Any) -> Task:
+    def submit_and_wait(caller: Caller, prompt: str, seconds: float = 40, **fields: Any) -> Task:
         task, _ = submit(caller, {"model": "nanobanana", "prompt": prompt, **fields})
         engine.wake()
         return ended(task, seconds)
@@ -176,7 +176,7 @@ def run(engine: Loop[Any]) -> Callable[..., Task]:
     return submit_and_wait
 
 
-def ended(task: Task, seconds: float = 15) -> Task:
+def ended(task: Task, seconds: float = 40) -> Task:
     """The task once it is terminal. The engine wakes itself; nobody rings here."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

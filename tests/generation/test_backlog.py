@@ -25,9 +25,9 @@ def fall_behind(seconds: int) -> None:
 
 def test_it_works(alice: Customer) -> None:
     alice.generate()
-    fall_behind(19)
+    fall_behind(10)
     assert alice.generate().status == 202
-    fall_behind(2)
+    fall_behind(11)
     turned_away = alice.generate()
     assert turned_away.refusal == (503, "SERVICE_UNAVAILABLE")
     assert turned_away.headers["Retry-After"] == "10"

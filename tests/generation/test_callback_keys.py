@@ -84,8 +84,8 @@ def tell(vendor: Fal | Replicate, forged: str = "") -> int:
 
 @pytest.fixture
 def short_minute(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    monkeypatch.setattr(callbacks, "MINUTE", 1)
-    return lambda: time.sleep(1.1)
+    monkeypatch.setattr(callbacks, "MINUTE", 3)
+    return lambda: time.sleep(3.2)
 
 
 def test_keys_are_fetched_once(fal: Counting) -> None:

@@ -109,7 +109,7 @@ def test_it_works(kie: Kie, buy: Callable[..., Purchase], engine: Loop[Any], liv
     answer = tell(live_server, kie, kie.asked[0])
     assert (answer.status_code, answer.json()) == (200, RECEIVED)
     engine.wake()
-    assert ended(purchase.attempt.task, 5).status == "completed"
+    assert ended(purchase.attempt.task).status == "completed"
     assert Purchase.objects.get().hint == ""
 
 
@@ -132,7 +132,7 @@ def test_every_vendor_that_can_calls_us(
         answer = tell(live_server, running, running.asked[0])
         assert (answer.status_code, answer.json()) == (200, RECEIVED)
         engine.wake()
-        assert ended(purchase.attempt.task, 5).status == "completed"
+        assert ended(purchase.attempt.task).status == "completed"
 
 
 @pytest.mark.parametrize("forgery", ["key", "job", "stale", "unsigned"])
@@ -172,7 +172,7 @@ def test_a_second_one_changes_nothing(
     ask = kie.asked[0]
     assert [tell(live_server, kie, ask).status_code for _ in range(3)] == [200, 200, 200]
     engine.wake()
-    task = ended(purchase.attempt.task, 5)
+    task = ended(purchase.attempt.task)
     assert tell(live_server, kie, ask).json() == RECEIVED
     again = Task.objects.get()
     assert (again.status, again.next_run_at, again.completed_at) == ("completed", None, task.completed_at)
@@ -242,7 +242,7 @@ def test_what_was_paid_is_found(
         Purchase.objects.update(state="submitting", give_up_at=None, outcome="")
     assert tell(live_server, kie, kie.asked[0]).status_code == 200
     engine.wake()
-    task = ended(purchase.attempt.task, 5)
+    task = ended(purchase.attempt.task)
     purchase.refresh_from_db()
     assert (task.status, task.cost, purchase.state, purchase.leak) == ("completed", 10_000, "done", 0)
     assert (purchase.hint, purchase.upstream_id) == (kie.asked[0].id, kie.asked[0].id)
@@ -255,7 +255,7 @@ def test_it_is_not_waited_for_for_ever(
     purchase = buy("unknown", "an egg fault:drop")
     assert purchase.give_up_at is not None
     wait = (purchase.give_up_at - purchase.sent_at).total_seconds()
-    assert 55 < wait < 61
+    assert 55 < wait < 90
     Purchase.objects.update(give_up_at=clock.now())
     Task.objects.update(next_run_at=clock.now())
     for _ in range(500):
@@ -271,7 +271,7 @@ def test_it_is_not_waited_for_for_ever(
     assert (purchase.state, purchase.hint) == ("unknown", kie.asked[0].id)
     assert tell(live_server, other, other.asked[0]).status_code == 200
     engine.wake()
-    assert ended(purchase.attempt.task, 5).status == "completed"
+    assert ended(purchase.attempt.task).status == "completed"
     assert (kie.billed.total(), other.billed.total()) == (1, 1)
 
 
@@ -302,5 +302,5 @@ def test_it_may_come_before_the_answer_to_the_submit(
     assert (answers, purchase.hint) == ([200], kie.asked[0].id)
     Task.objects.update(next_run_at=F("created_at"))
     engine.wake()
-    assert ended(purchase.attempt.task, 5).status == "completed"
+    assert ended(purchase.attempt.task).status == "completed"
     assert kie.billed.total() == 1

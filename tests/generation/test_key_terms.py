@@ -156,8 +156,8 @@ class TestRate:
         assert alice.generate().status == 202
         refused = alice.generate()
         assert refused.refusal == (429, "RATE_LIMITED")
-        assert refused.headers["Retry-After"] == "30"
-        assert refused.headers["RateLimit"] == '"submit";r=0;t=60'
+        assert 15 <= int(refused.headers["Retry-After"]) <= 30
+        assert refused.headers["RateLimit"].startswith('"submit";r=0;t=')
         assert other.generate().status == 202
         assert alice.get("/v1/tasks").status == 200
 

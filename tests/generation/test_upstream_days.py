@@ -16,7 +16,7 @@ from eggapi import alerts
 from eggapi.loop import Loop
 from eggapi.models import Alert
 from generation import breaker
-from generation.models import Breaker, Purchase, Route, Task
+from generation.models import Attempt, Breaker, Purchase, Route, Task
 from generation.submit import submit
 from tests.emulators.kie import Kie
 from tests.emulators.upstream import Ask
@@ -79,16 +79,18 @@ def test_the_only_route_is_asked_again_when_it_said_or_after_a_wait_of_ours(
 ) -> None:
     assert run(alice, f"an egg fault:{fault}").status == "completed"
     first, second = kie.times
-    assert seconds <= second - first < seconds + 0.9
+    assert second - first >= seconds
+    assert Attempt.objects.get(n=1).retry_after == (1 if fault == "again-soon" else None)
 
 
 def test_a_wait_that_stands_in_the_body_is_kept_too(alice: Caller, gemini: Garbled, run: Run) -> None:
     run(alice, "an egg fault:e429-retryinfo")
-    assert 1.5 <= gemini.times[1] - gemini.times[0] < 2
+    assert gemini.times[1] - gemini.times[0] >= 1.5
+    assert Attempt.objects.get(n=1).retry_after == 1.5
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun(alice: Caller, kie: Garbled, run: Run) -> None:
-    task = run(alice, "an egg fault:again-tomorrow", seconds=3)
+    task = run(alice, "an egg fault:again-tomorrow")
     assert (task.ended, len(kie.asked)) == ("upstream_unavailable", 1)
 
 
@@ -104,7 +106,7 @@ def test_with_all_routes_down_a_task_fails_in_time_and_is_free(
     alice: Caller, kie: Garbled, add_route: AddRoute, run: Run
 ) -> None:
     add_route(f"http://127.0.0.1:{free_port()}")
-    task = run(alice, "an egg fault:e503", deadline_seconds=12, webhook_url="https://customer.example/told")
+    task = run(alice, "an egg fault:e503", deadline_seconds=40, webhook_url="https://customer.example/told")
     assert (task.ended, task.error) == ("upstream_unavailable", "No provider could complete this request.")
     assert task.completed_at is not None
     assert task.completed_at <= task.deadline_at
@@ -162,7 +164,7 @@ def test_what_drips_ends_at_the_deadline(alice: Caller, kie: Garbled, engine: Lo
         ended(task)
         assert task.ended == "deadline"
         assert task.completed_at is not None
-        assert timedelta(0) <= task.completed_at - task.deadline_at < timedelta(seconds=1)
+        assert timedelta(0) <= task.completed_at - task.deadline_at < timedelta(seconds=5)
     assert_free(alice, *tasks)
 
 
@@ -201,7 +203,7 @@ def test_a_job_that_is_done_too_late_changes_nothing(alice: Caller, kie: Garbled
 def test_pictures_that_come_too_late_are_kept_and_not_charged(alice: Caller, gemini: Garbled, run: Run) -> None:
     task = run(alice, "an egg fault:late", deadline_seconds=10)
     gemini.release.set()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while not (images := Purchase.objects.get().images) and time.monotonic() < until:
         time.sleep(0.02)
     assert [default_storage.exists(image["path"]) for image in images] == [True]

@@ -144,12 +144,12 @@ def test_a_database_that_is_away_refuses_nobody_for_good(postgres: Server, egg: 
         for method, path in (("GET", "/v1/balance"), ("GET", "/v1/tasks"), ("POST", "/v1/generate")):
             started = time.monotonic()
             assert ask(egg, method, path) == away
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 15
         assert ask(egg, "GET", "/v1/balance", wrong)[:2] == (401, "UNAUTHORIZED")
         assert ask(egg, "GET", "/healthz")[0] == 200
         assert ask(egg, "GET", "/readyz")[0] == 503
 
         postgres.start()
-        egg.wait_for(lambda: ask(egg, "GET", "/v1/balance") == (200, "", None), 5)
+        egg.wait_for(lambda: ask(egg, "GET", "/v1/balance") == (200, "", None), 30)
         tasks = egg.post_tasks(3, "back again")
         assert set(egg.wait_until_ended(tasks, 30).values()) == {"completed"}

@@ -31,15 +31,15 @@ def _fresh() -> Iterator[None]:
 @pytest.mark.usefixtures("counted")
 class TestTake:
     def test_it_works(self) -> None:
-        limit = Limit(rate=60, per_seconds=60, burst=3)
+        limit = Limit(rate=60, per_seconds=3600, burst=3)
         verdicts = [take("works", limit) for _ in range(4)]
         assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
         assert [verdict.remaining for verdict in verdicts] == [2, 1, 0, 0]
-        assert [verdict.retry_after for verdict in verdicts] == [0, 0, 0, 1]
-        assert [verdict.reset for verdict in verdicts] == [1, 2, 3, 3]
+        assert [verdict.retry_after for verdict in verdicts] == pytest.approx([0, 0, 0, 60], abs=30)
+        assert [verdict.reset for verdict in verdicts] == pytest.approx([60, 120, 180, 180], abs=30)
 
     def test_it_lets_exactly_the_limit_pass_under_32_threads(self) -> None:
-        limit, start = Limit(20, 60), threading.Barrier(32)
+        limit, start = Limit(20, 3600), threading.Barrier(32)
 
         def six_calls(_: int) -> int:
             start.wait()
@@ -56,19 +56,18 @@ class TestTake:
 
     def test_it_lets_the_next_call_pass_when_its_time_has_come(self) -> None:
         limit = Limit(rate=10, per_seconds=1, burst=1)
+        began = time.monotonic()
         assert take("patient", limit).allowed
-        assert not take("patient", limit).allowed
-        time.sleep(0.11)
+        assert not take("patient", limit).allowed or time.monotonic() - began >= 0.1
+        time.sleep(0.21)
         assert take("patient", limit).allowed
 
     def test_it_does_not_charge_for_refused_calls(self) -> None:
         limit = Limit(rate=10, per_seconds=1, burst=1)
         assert take("eager", limit).allowed
-        until = time.monotonic() + 0.09
-        while time.monotonic() < until:
-            take("eager", limit)
-        time.sleep(0.03)
-        assert take("eager", limit).allowed
+        until = time.monotonic() + 10
+        while not take("eager", limit).allowed:  # if those were charged, for ever
+            assert time.monotonic() < until
 
 
 @pytest.mark.usefixtures("counted")

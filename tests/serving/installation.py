@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READY_SECONDS = 30
+READY_SECONDS = 90
 PATIENCE_SECONDS = 60
 OURS = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PORT", "HOST", "EGGAPI_POOL")
 

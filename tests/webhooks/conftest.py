@@ -99,7 +99,7 @@ def _move_back(passed: timedelta) -> None:
         model._default_manager.update(**{column: F(column) - passed for column in columns})
 
 
-def after_attempt(one: Delivery, n: int, seconds: float = 5) -> Delivery:
+def after_attempt(one: Delivery, n: int, seconds: float = 20) -> Delivery:
     """The row once its nth attempt is written down."""
     until(lambda: one.log.count() >= n, seconds)
     one.refresh_from_db()

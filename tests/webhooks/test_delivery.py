@@ -149,4 +149,4 @@ def test_it_does_not_wait_for_ever(account: Account, receive: Receive, monkeypat
     monkeypatch.setattr(delivery, "TOTAL_SECONDS", 0.3)
     one = after_attempt(post(account, receive(HANG).url), 1)
     assert (one.state, one.last_status, one.last_error) == ("due", None, "timeout")
-    assert 300 <= one.log.get().milliseconds < 3000
+    assert 300 <= one.log.get().milliseconds < 15000

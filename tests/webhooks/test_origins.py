@@ -126,7 +126,7 @@ class TestClosed:
         receiver, bob = receive(), account_of("bob@example.com")
         queue(bob, receiver.url, 1500)
         Account.objects.filter(pk=bob.pk).update(suspended_at=clock.now())
-        after_attempt(post(account, receiver.url), 1, seconds=1)
+        after_attempt(post(account, receiver.url), 1)
         until(lambda: Delivery.objects.filter(state="stopped").count() == 1500)
         assert len(receiver.received) == 1
 

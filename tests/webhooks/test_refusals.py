@@ -21,7 +21,7 @@ ADDRESSES = [
     *["127.0.0.1", "10.0.0.8", "100.64.0.1", "169.254.169.254", "0.0.0.0", "168.63.129.16", "192.168.0.1"],
     *["::1", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fec0::1", "fd00:ec2::254"],
 ]
-SECONDS = 0.5
+SECONDS = 2.0
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ class TestReplies:
         with allow(server):
             one, seconds = self.attempt(account, server, running)
         assert (one.state, one.last_status, len(one.log.get().reply)) == ("delivered", 200, 0)
-        assert seconds < SECONDS + 2
+        assert seconds < SECONDS + 10
         assert sum(sent) < 16 << 20  # what the buffers of the kernel took, not what a minute would bring
 
     def test_a_bomb_is_not_unpacked(self, account: Account, allow: Allow, running: Callable[[], None]) -> None:
@@ -129,7 +129,7 @@ class TestReplies:
         with allow(dripping(start, piece)) as server:
             one, seconds = self.attempt(account, server, running)
         assert (one.state, one.last_error) == ("due", "timeout")
-        assert SECONDS <= seconds < SECONDS + 2
+        assert SECONDS <= seconds < SECONDS + 10
 
 
 def test_an_attempt_has_fifteen_seconds() -> None:

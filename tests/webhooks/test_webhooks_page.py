@@ -2,31 +2,23 @@
 
 import re
 from datetime import timedelta
-from html import unescape
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils.html import escape
-from pytest_django import Settings
 
 from accounts.models import Account, AuditEntry, Membership, User
 from accounts.opening import account_of
 from eggapi import clock
 from eggapi.ratelimit import Limit
-from tests.webhooks.conftest import queue
-from webhooks import receivers, secrets, signing
+from tests.webhooks.desk import EVIL, HOOK, HOST, ROLES, deliver, fail, listed, page, renewal_of, signed_in
+from webhooks import receivers
 from webhooks import views as pages
-from webhooks.models import Delivery, DeliveryAttempt, Event, Origin
+from webhooks.models import Delivery, Event, Origin
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
-HOOK = "https://example.com/hook"
-HOST = "example.com:443"
-EVIL = "<script>alert(1)</script>"
-PAYLOAD = b'{"event":"task.completed","data":{"metadata":{"order":"<b>1234</b>"}}}'
-ROLES = Membership.Role
 HTMX = {"HX-Request": "true"}
 
 
@@ -38,56 +30,6 @@ def alice(db: None) -> Account:
 @pytest.fixture
 def client(alice: Account) -> Client:
     return signed_in(alice.members.get())
-
-
-def signed_in(person: User) -> Client:
-    client = Client()
-    client.force_login(person)
-    return client
-
-
-def page(client: Client, path: str = "", **headers: str) -> str:
-    response = client.get(f"/webhooks{path}", headers=headers)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def renewal_of(text: str) -> str:
-    """Where a part of the page asks for itself again."""
-    (address,) = re.findall(r'hx-get="([^"]+)"', text)
-    return unescape(address)
-
-
-def deliver(account: Account, state: str = "delivered", url: str = HOOK, status: int | None = 200) -> Delivery:
-    """One that was attempted once."""
-    queue(account, url, payload=PAYLOAD)
-    one: Delivery = Delivery.objects.latest("pk")
-    now = clock.now()
-    DeliveryAttempt.objects.create(
-        delivery=one, n=1, at=now, status=status, error="" if status else "timeout", milliseconds=71, reply=EVIL
-    )
-    Delivery.objects.filter(pk=one.pk).update(
-        state=state,
-        attempts=1,
-        next_run_at=now if state == "due" else None,
-        delivered_at=now if state == "delivered" else None,
-        last_status=status,
-        last_error="" if state == "delivered" else "HTTP 503" if status else "timeout",
-    )
-    return Delivery.objects.get(pk=one.pk)
-
-
-def fail(account: Account, host: str = HOST, disabled: bool = True) -> None:
-    now = clock.now()
-    Origin.objects.create(
-        account=account, host=host, failures=12, first_failure_at=now - timedelta(days=6), last_failure_at=now,
-        last_error="timeout", disabled_at=now if disabled else None,
-    )  # fmt: skip
-
-
-def listed(text: str) -> list[str]:
-    """The events in the list, as it shows them."""
-    return re.findall(r'id="to-(msg_[a-z0-9]{24})"', text)
 
 
 class TestReceivers:
@@ -181,84 +123,6 @@ class TestList:
             deliver(alice, url=f"https://r{n}.example/")
         with django_assert_num_queries(len(few)):
             assert len(listed(page(client))) == 25
-
-
-class TestOne:
-    def test_it_works(self, client: Client, alice: Account) -> None:
-        one = deliver(alice)
-        attempt, secret = one.log.get(), alice.webhook_secrets.get().plain
-        text = page(client, f"/{one.event_id}")
-        for name, value in signing.headers(one.event_id, PAYLOAD, int(attempt.at.timestamp()), [secret]).items():
-            assert f'<dt class="mono">{name}</dt><dd class="mono">{escape(value)}</dd>' in text
-        assert secret.removeprefix("whsec_") not in text
-        assert [
-            said for said in ("HTTP 200", "71 ms", "1 of 10", HOOK, f"{len(PAYLOAD)} bytes") if said not in text
-        ] == []
-
-    def test_what_strangers_wrote_is_text(self, client: Client, alice: Account) -> None:
-        one = deliver(alice, url=f"{HOOK}?q=<i>")
-        text = page(client, f"/{one.event_id}")
-        assert [evil for evil in (EVIL, "<b>1234", "<i>") if evil in text] == []
-        assert escape(EVIL) in text
-        assert "&lt;b&gt;1234&lt;/b&gt;" in text
-
-    def test_signatures_are_of_the_secrets_of_that_time(self, client: Client, alice: Account) -> None:
-        one = deliver(alice)
-        old = alice.webhook_secrets.get().plain
-        DeliveryAttempt.objects.update(at=clock.now())
-        secrets.rotate(alice, "24h")
-        at = int(one.log.get().at.timestamp())
-        own = signing.headers(one.event_id, PAYLOAD, at, [old])["X-EggAPI-Signature"]
-        assert own in page(client, f"/{one.event_id}")
-        alice.webhook_secrets.filter(expires_at__isnull=False).delete()
-        text = page(client, f"/{one.event_id}")
-        assert (own in text, "is not kept any more" in text) == (False, True)
-
-    def test_what_is_forgotten_is_said(self, client: Client, alice: Account) -> None:
-        one = deliver(alice)
-        Event.objects.update(payload=b"", emptied_at=clock.now())
-        text = page(client, f"/{one.event_id}")
-        assert ("bodies go after 90 days" in text, "/resend" in text) == (True, False)
-        assert "is not kept any more" in client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
-
-    def test_it_is_resent(self, client: Client, alice: Account) -> None:
-        one = deliver(alice)
-        text = client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
-        one.refresh_from_db()
-        assert ("One attempt more is due now." in text, one.state, one.granted, one.by_hand) == (True, "due", 2, True)
-        address = renewal_of(text)
-        assert address.startswith(f"/webhooks/{one.event_id}?seen=")
-        assert client.get(address, headers={"HX-Request": "true"}).status_code == 204
-        DeliveryAttempt.objects.create(delivery=one, n=2, at=clock.now(), milliseconds=1)
-        assert 'id="attempt-2"' in client.get(address, headers={"HX-Request": "true"}).content.decode()
-        partial = page(client, f"/{one.event_id}", **HTMX)
-        assert ('id="attempts"' in partial, "<html" in partial) == (True, False)
-        assert "on its way already" in client.post(f"/webhooks/{one.event_id}/resend", follow=True).content.decode()
-
-    @pytest.mark.parametrize("event_id", ["msg_x", "msg_" + "0" * 24, "%00", "test%0a"])
-    def test_there_may_be_none(self, client: Client, alice: Account, event_id: str) -> None:
-        deliver(alice)
-        assert client.get(f"/webhooks/{event_id}").status_code == 404
-        assert client.post(f"/webhooks/{event_id}/resend").status_code == 404
-
-    def test_an_address_that_must_be_admitted_says_how(
-        self, client: Client, alice: Account, settings: Settings
-    ) -> None:
-        one = deliver(alice, "failed", "https://hooks.corp.example:8443/", None)
-        assert "PRIVATE_HOSTS" not in page(client, f"/{one.event_id}")
-        Delivery.objects.update(last_error="address not allowed")
-        assert "EGGAPI_PRIVATE_HOSTS_ALLOWED=hooks.corp.example:8443" in page(client, f"/{one.event_id}")
-
-    def test_its_queries_do_not_grow(self, client: Client, alice: Account, django_assert_num_queries: Any) -> None:
-        one = deliver(alice)
-        page(client, f"/{one.event_id}")
-        with CaptureQueriesContext(connection) as few:
-            page(client, f"/{one.event_id}")
-        DeliveryAttempt.objects.bulk_create(
-            DeliveryAttempt(delivery=one, n=n, at=clock.now(), milliseconds=1) for n in range(2, 52)
-        )
-        with django_assert_num_queries(len(few)):
-            assert page(client, f"/{one.event_id}").count('<details class="card attempt"') == 51
 
 
 class TestAgain:

@@ -282,7 +282,7 @@ def test_a_webhook_ends_the_wait(
     assert [vendor.call_back(ask, forged) for forged in FORGERIES] == [403] * len(FORGERIES)
     assert vendor.call_back(ask) == 200
     engine.wake()
-    assert ended(task, 5).status == "completed"
+    assert ended(task).status == "completed"
 
 
 class TestItsOwnClient:
