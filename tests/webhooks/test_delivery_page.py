@@ -91,7 +91,7 @@ def test_there_may_be_none(client: Client, alice: Account, event_id: str) -> Non
     assert client.post(f"/webhooks/{event_id}/resend").status_code == 404
 
 
-def test_an_address_that_must_be_admitted_says_how(self, client: Client, alice: Account, settings: Settings) -> None:
+def test_an_address_that_must_be_admitted_says_how(client: Client, alice: Account, settings: Settings) -> None:
     one = deliver(alice, "failed", "https://hooks.corp.example:8443/", None)
     assert "PRIVATE_HOSTS" not in page(client, f"/{one.event_id}")
     Delivery.objects.update(last_error="address not allowed")
