@@ -108,7 +108,7 @@ def update(
     # to choose: by a small table it goes from end to end.
     locked, also = "", ""
     if connection.features.has_select_for_update:
-        in_order = f"SELECT {key} FROM {table} WHERE {key} IN (SELECT key FROM new) ORDER BY {key} FOR UPDATE"
+        in_order = f"SELECT {key} FROM {table} WHERE {key} IN (SELECT key FROM new) ORDER BY {key} FOR NO KEY UPDATE"
         locked = f", locked AS ({in_order})"
         also = f" AND old.{key} IN (SELECT {key} FROM locked)"
     changed = set()
