@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 from accounts.models import ApiKey
 from billing.models import DailyUsage
@@ -15,6 +16,7 @@ DAY = timedelta(days=1)
 DAYS = 30
 SAMPLE = 1000
 TOP_KEYS = 5
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,11 @@ def pace(account_id: int, mode: str, now: datetime) -> Pace:
     return Pace(
         requests=pagination.count(tasks),
         success=100 * len(took) / len(ended) if ended else None,
-        median=_at_share(took, 0.5),
-        slow=_at_share(took, 0.95),
+        median=at_share(took, 0.5),
+        slow=at_share(took, 0.95),
     )
 
 
-def _at_share(ordered: Sequence[timedelta], share: float) -> timedelta | None:
+def at_share(ordered: Sequence[Value], share: float) -> Value | None:
+    """What that share of the values does not exceed; None of none."""
     return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None

@@ -10,16 +10,15 @@ from django.db.models import CharField, Count, QuerySet, Sum
 from django.db.models.functions import Cast, Substr
 
 from accounts.models import Mode
-from generation.breaker import FAILURES
+from generation import drill, summary
 from generation.condition import OUR_FAULT
 from generation.models import Attempt, Provider, Purchase, Status, Task
-from generation.providers.base import Outcome
+from generation.performance import AGAINST
 
 HOUR = timedelta(hours=1)
 MINUTES = 60
 MOST_TASKS = 20_000  # whose attempts are looked at, the latest of the hour
 MOST_TIMES = 500  # that percentiles are of, likewise
-AGAINST = (*FAILURES, Outcome.NO_IMAGE)
 
 
 @dataclass(slots=True)
@@ -81,17 +80,18 @@ def tasks(now: datetime) -> Tasks:
         found.failed += number if kind == 1 else 0
         found.spend += int(cost) if mode == Mode.LIVE else 0
     completed = recent.filter(status=Status.COMPLETED).order_by("-created_at")
-    found.p95 = share(_seconds(completed.values_list("created_at", "completed_at")[:MOST_TIMES]), 0.95)
+    times = _seconds(completed.values_list("created_at", "completed_at")[:MOST_TIMES])
+    found.p95 = summary.at_share(sorted(times), 0.95)
     labels = [f"{now - timedelta(minutes=ago):%H:%M}" for ago in reversed(range(MINUTES))]
     found.by_minute = [(label, minutes[label]) for label in labels]
     return found
 
 
 def providers(now: datetime) -> list[Strip]:
-    """Every provider that is enabled, or was used."""
+    """Every provider that is enabled, or was used. Fire drills do not count."""
     rows = Provider.objects.order_by("name").prefetch_related("breakers")
     strips = {row.pk: Strip(row.name, breakers=[b.upstream_model for b in row.breakers.all()]) for row in rows}
-    attempts = Attempt.objects.filter(task__in=_latest(now))
+    attempts = Attempt.objects.filter(task__in=_latest(now)).exclude(message=drill.MESSAGE)
     for pk, state, outcome, number in _grouped(attempts, "route__provider", "state", "outcome").annotate(Count("pk")):
         strips[pk].attempts += number
         strips[pk].delivered += number if state == Attempt.State.DONE else 0
@@ -103,17 +103,12 @@ def providers(now: datetime) -> list[Strip]:
     for pk, start, end in done.values_list("route__provider", "started_at", "ended_at"):
         strips[pk].times += _seconds([(start, end)])
     for strip in strips.values():
-        strip.p50 = share(strip.times, 0.5)
+        strip.p50 = summary.at_share(sorted(strip.times), 0.5)
     return [strips[row.pk] for row in rows if row.enabled or strips[row.pk].attempts]
 
 
 def _seconds(spans: Iterable[tuple[Any, Any]]) -> list[float]:
     return [(end - start).total_seconds() for start, end in spans]
-
-
-def share(values: list[float], part: float) -> float | None:
-    """What that part of the values does not exceed."""
-    return sorted(values)[int(part * (len(values) - 1))] if values else None
 
 
 def percent(part: int, whole: int) -> str:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from accounts.models import User
 from eggapi import alerts, clock, switches
 from eggapi.alerts import Raised
-from generation import audit
+from generation import audit, drill
 from generation.models import Attempt, Breaker, Purchase, Route, Task
 from tests.customer import Customer
 from tests.generation.conftest import add_route, customer, on_sale  # noqa: F401 - fixtures
@@ -59,6 +59,19 @@ def test_it_works(admin_client: Client, customer: Customer, add_route: Callable[
     assert (strip.name, strip.delivered, strip.success, strip.p50, strip.leak) == ("vendor-2", 1, "50 %", 4, 5000)
     assert sum(sum(numbers) for _, numbers in hour.by_minute) == 4
     assert "66.6 %" in admin_client.get("/admin/").content.decode()
+
+
+def test_a_fire_drill_counts_for_nothing(
+    admin_client: Client,
+    customer: Customer,  # noqa: F811
+    add_route: Callable[..., Route],  # noqa: F811
+) -> None:
+    route, drilled = add_route("http://vendor.example"), add_task(customer, "completed")
+    bought(add_task(customer, "completed"), route)
+    bought(drilled, route, done=False, cost=0)
+    Attempt.objects.filter(task=drilled).update(outcome="retryable", message=drill.MESSAGE)
+    strip = next(one for one in admin_client.get("/admin/").context["providers"] if one.attempts)
+    assert (strip.attempts, strip.failed, strip.success) == (1, 0, "100 %")
 
 
 def test_when_all_is_well_it_says_so(admin_client: Client) -> None:
