@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -55,7 +56,7 @@ def apply(chain: Chain) -> Difference:
         lines.append(line)
     lines += _switch_off_others(models.values(), routes)
     for name, model in models.items():
-        _note(model, before[name])
+        note(model, before[name])
     return _difference(lines, routes)
 
 
@@ -73,8 +74,8 @@ def save(model: ImageModel, links: Sequence[Link], actor: User | None = None) ->
         route, line = _put_route(link.planned, model, providers[link.planned.provider], taken, enabled=link.enabled)
         routes.append(route)
         lines.append(line)
-    _refuse_twins(model)
-    _note(model, before, actor)
+    refuse_twins(model)
+    note(model, before, actor)
     return _difference(lines, routes)
 
 
@@ -102,18 +103,20 @@ def links_of(values: Iterable[dict[str, Any]]) -> list[Link]:
 
 
 def _difference(lines: Iterable[str], routes: Iterable[Route]) -> Difference:
-    warnings = [loss(route) for route in routes if route.enabled]
+    now = clock.now()
+    warnings = [loss(route, now) for route in routes if route.enabled]
     return Difference([line for line in lines if line], [warning for warning in warnings if warning])
 
 
-def _note(model: ImageModel, before: list[dict[str, Any]], actor: User | None = None) -> None:
+def note(model: ImageModel, before: list[dict[str, Any]], actor: User | None = None) -> None:
+    """Tells the audit log what changed of a model's routes since the snapshot `before`."""
     after = snapshot(model)
     if after != before:
         auditlog.note(EDITED, model.name, actor, before=before, after=after)
 
 
-def _refuse_twins(model: ImageModel) -> None:
-    """Customers know routes by their labels alone."""
+def refuse_twins(model: ImageModel) -> None:
+    """Customers know routes by their labels alone. Raises BadChain."""
     labels = list(model.routes.filter(enabled=True).values_list("label", flat=True))
     for label in labels:
         if labels.count(label) > 1:
@@ -205,9 +208,9 @@ def _shown(name: str, before: Any, after: Any) -> str:
     return " -> ".join("none" if value in (None, "", [], {}) else show(value) for value in (before, after))
 
 
-def loss(route: Route) -> str:
+def loss(route: Route, now: datetime) -> str:
     """A warning for a route that costs more than customers pay; empty for one that does not."""
-    prices = catalog.prices_of(route.model, clock.now())
+    prices = catalog.prices_of(route.model, now)
     losses = [
         f"a {resolution} image costs {money.display(cost)} and sells for {money.display(prices[resolution])}"
         for resolution, cost in costs_of(route, prices).items()

@@ -18,7 +18,7 @@ EDITABLE = ("base_url", "concurrency", "result_hosts", "low_balance", "enabled")
 
 
 @transaction.atomic
-def turn(row: ImageModel | Provider, on: bool, actor: User) -> bool:
+def turn(row: ImageModel | Provider, on: bool, actor: User | None) -> bool:
     """Switches a model or a provider on or off; False where it was so already. What was bought is still fetched."""
     catalog.changed()
     manager = type(row)._default_manager
@@ -27,6 +27,25 @@ def turn(row: ImageModel | Provider, on: bool, actor: User) -> bool:
     kind = "model" if isinstance(row, ImageModel) else "provider"
     auditlog.note(f"{kind}.{'enable' if on else 'disable'}", row.name, actor)
     return True
+
+
+@transaction.atomic
+def enable(provider: Provider, actor: User | None = None) -> tuple[int, int]:
+    """Switches a provider and all its routes on, and forgets its failures. Raises BadChain.
+
+    Returns how many routes it has, and how many breakers were closed.
+    """
+    catalog.changed()
+    before = {model: chain.snapshot(model) for model in ImageModel.objects.filter(routes__provider=provider).distinct()}
+    turn(provider, True, actor)
+    routes = provider.routes.update(enabled=True)
+    for model, was in before.items():
+        chain.refuse_twins(model)
+        chain.note(model, was, actor)
+    breakers = list(provider.breakers.select_related("provider"))
+    for row in breakers:
+        close_breaker(row, actor)
+    return routes, len(breakers)
 
 
 @transaction.atomic
@@ -75,7 +94,7 @@ def add_price(model: ImageModel, resolution: str, amount: int, since: datetime |
 
 
 @transaction.atomic
-def close_breaker(row: Breaker, actor: User) -> None:
+def close_breaker(row: Breaker, actor: User | None) -> None:
     """Lets tasks go there again at once."""
     auditlog.note("breaker.close", str(row)[:200], actor, reason=row.reason)
     breaker.close(row, row.provider.name)

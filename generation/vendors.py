@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from eggapi import crypto
+from eggapi import clock, crypto
 from generation import catalog, chain, chainfile
 from generation.models import ImageModel, Provider, Route
 from generation.providers import ADAPTERS
@@ -38,7 +38,8 @@ def _set_up(name: str, key: str) -> list[str]:
         provider.save(update_fields=["credential_encrypted"])
         news.append(f"{name} {'is set up' if is_new else 'has a new credential'}, from {variable}.")
     if not provider.routes.exists():
-        news += [warning for route in _make_routes(provider) if (warning := chain.loss(route))]
+        now = clock.now()
+        news += [warning for route in _make_routes(provider) if (warning := chain.loss(route, now))]
     return news
 
 

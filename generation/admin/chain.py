@@ -170,7 +170,8 @@ def sheet_of(
     stored = list(model.routes.select_related("model", "provider").order_by("priority", "pk"))
     providers = list(Provider.objects.order_by("name").values_list("name", flat=True))
     breakers = {(row.provider_id, row.upstream_model): row for row in Breaker.objects.all()}
-    prices, now = catalog.prices_of(model, clock.now()), clock.now()
+    now = clock.now()
+    prices = catalog.prices_of(model, now)
     rows = []
     for route, values in zip(stored, shown, strict=True):
         form = _form(f"route-{route.pk}", data, providers, RouteForm.initial_of(values), is_there=True)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.models import AuditEntry
 from eggapi import alerts, clock
 from eggapi.alerts import Raised
 from eggapi.models import Alert
@@ -364,6 +365,20 @@ class TestEnable:
         assert live() == [("kie", "google/nano-banana")]
         assert not Breaker.objects.exists()
         assert Alert.objects.get().state == "ended"
+        entries = AuditEntry.objects.order_by("pk").values_list("action", "target")[1:]  # the first is of `apply`
+        assert list(entries) == [
+            ("provider.enable", "kie"),
+            ("chain.edit", "nanobanana"),
+            ("breaker.close", "kie google/nano-banana"),
+        ]
+
+    def test_it_rejects_a_second_route_of_the_same_label(self, apply: Apply) -> None:
+        apply(KIE + FAST)
+        Route.objects.filter(provider__name="kie").update(enabled=False, label="Route A")
+        before = rows()
+        with pytest.raises(CommandError, match=r"^Nothing changed: Two routes have the label Route A\.$"):
+            printed("enable", "kie")
+        assert rows() == before
 
     def test_it_rejects_a_name_nobody_has(self, on_sale: None) -> None:
         with pytest.raises(CommandError, match=r"^There is no provider bing\.$"):

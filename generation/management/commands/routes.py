@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import transaction
 
 from accounts.models import Mode
 from eggapi import money
 from eggapi.command import OperatorCommand
 from eggapi.errors import ValidationFailed
-from generation import breaker, catalog, chain, chainfile, verdict
+from generation import chain, chainfile, edit, verdict
 from generation.chainfile import BadChain
 from generation.fields import STRATEGIES
 from generation.models import Provider
@@ -67,19 +66,15 @@ def export(options: dict[str, Any]) -> str:
     return chain.export()
 
 
-@transaction.atomic
 def enable(options: dict[str, Any]) -> str:
     provider = Provider.objects.filter(name=options["name"]).first()
     if provider is None:
         raise CommandError(f"There is no provider {options['name']}.")
-    catalog.changed()
-    provider.enabled = True
-    provider.save(update_fields=["enabled"])
-    routes = provider.routes.update(enabled=True)
-    breakers = list(provider.breakers.all())
-    for each in breakers:
-        breaker.close(each, provider.name)
-    return f"{provider.name} is on. Its routes: {routes}. Breakers closed: {len(breakers)}."
+    try:
+        routes, breakers = edit.enable(provider)
+    except BadChain as fault:
+        raise CommandError(f"Nothing changed: {fault}") from None
+    return f"{provider.name} is on. Its routes: {routes}. Breakers closed: {breakers}."
 
 
 def explain(options: dict[str, Any]) -> str:
