@@ -166,7 +166,9 @@ def _read(version: int) -> Catalogue:
     _shelf.turns_at = time.monotonic() + (next_price - now).total_seconds() if next_price else float("inf")
     models = {}
     for model in ImageModel.objects.filter(enabled=True).order_by("id"):
-        prices, price_ids = prices_of(model, now), _price_ids(model, now)
+        priced = _prices(model, now)
+        prices = {resolution: amount for resolution, amount, _ in priced}
+        price_ids = {resolution: price_id for resolution, _, price_id in priced}
         own = tuple(entry for model_id, entry in routes.values() if model_id == model.pk and entry.enabled)
         on_sale = tuple(resolution for resolution in model.resolutions if resolution in prices)
         if on_sale:
@@ -176,11 +178,12 @@ def _read(version: int) -> Catalogue:
 
 def prices_of(model: ImageModel, now: datetime) -> dict[str, int]:
     """What an image costs the customer by resolution, in micro-dollars."""
-    return dict(model.prices.filter(since__lte=now).order_by("since").values_list("resolution", "amount"))
+    return {resolution: amount for resolution, amount, _ in _prices(model, now)}
 
 
-def _price_ids(model: ImageModel, now: datetime) -> dict[str, int]:
-    return dict(model.prices.filter(since__lte=now).order_by("since").values_list("resolution", "pk"))
+def _prices(model: ImageModel, now: datetime) -> list[tuple[str, int, int]]:
+    """(resolution, micro-dollars, id), of which the last of a resolution is in force."""
+    return list(model.prices.filter(since__lte=now).order_by("since").values_list("resolution", "amount", "pk"))
 
 
 def entry_of(route: Route) -> RouteEntry:
