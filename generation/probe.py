@@ -9,13 +9,11 @@ import logging
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from io import BytesIO
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.core.cache import cache
-from django.db import connection, transaction
-from PIL import Image
+from django.db import connection
 
 from accounts import auditlog
 from accounts.models import User
@@ -23,7 +21,7 @@ from eggapi import clock
 from eggapi.doorbell import EXPIRES_SECONDS, ring
 from eggapi.http import HttpFailed, Lost, NotSent
 from eggapi.ids import random_text
-from generation import catalog, storage
+from generation import catalog, storage, thumbnail
 from generation.catalog import RouteEntry
 from generation.models import Route
 from generation.providers.base import Accepted, Failed, Finished, Job, Pending, Rejected, Unreadable
@@ -69,8 +67,7 @@ def start(route: Route, actor: User) -> Probe:
     probe = Probe(route.pk, f"{provider} {route.upstream_model}", f"egg_{random_text(28)}", clock.now())
     if not cache.add(_name(provider.pk, "busy"), probe.client_ref, BUSY_SECONDS):
         raise Busy
-    with transaction.atomic():
-        auditlog.note("provider.test", provider.name, actor, way=probe.way, client_ref=probe.client_ref)
+    auditlog.note("provider.test", provider.name, actor, way=probe.way, client_ref=probe.client_ref)
     _keep(provider.pk, probe)
     cache.set(_name(provider.pk, "order"), probe.client_ref, EXPIRES_SECONDS)
     ring("generation.tasks.probe", provider_id=str(provider.pk))
@@ -180,22 +177,13 @@ async def _picture(transport: Transport, entry: RouteEntry, result: Finished | F
         try:
             await transport.fetch(entry.homes, result.images[0], file)
             file.seek(0)
-            return "", _thumbnail(file)
+            storage.inspect(file)
+            return "", thumbnail.shrunk(file, THUMBNAIL, quality=80)
         except (HttpFailed, NotAnImage) as error:
             return f"The picture cannot be had: {error}", b""
         finally:
             for image in result.images:
                 image.close()
-
-
-def _thumbnail(file: BinaryIO) -> bytes:
-    """Raises NotAnImage."""
-    storage.inspect(file)
-    with Image.open(file) as image:
-        image.thumbnail(THUMBNAIL)
-        small = BytesIO()
-        image.convert("RGB").save(small, "WEBP", quality=80)
-    return small.getvalue()
 
 
 def _keep(provider_id: int, probe: Probe) -> None:

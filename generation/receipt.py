@@ -1,6 +1,6 @@
 """Receipt: what became of a task and of the money held for it, in words that name no provider."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ OUTCOMES = (RUNNING, DELIVERED, STOPPED, *dict.fromkeys(FAILURES.values()))
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class AttemptLine:
     """An attempt: the public label of its route, what it came to, and when."""
 
     route: str
@@ -44,13 +44,17 @@ class Receipt:
     released: int
     refunded: int
     price: Price | None
-    attempts: Sequence[Try]
+    attempts: Sequence[AttemptLine]
 
 
 def read(task: Task) -> Receipt:
-    hold = Hold.objects.get(pk=task.id)
-    refund = LedgerEntry.objects.filter(task_id=task.id, kind=LedgerEntry.Kind.REFUND).first()
     attempts = Attempt.objects.filter(task=task).select_related("route").order_by("n")
+    return of(task, Hold.objects.get(pk=task.id), attempts)
+
+
+def of(task: Task, hold: Hold, attempts: Iterable[Attempt]) -> Receipt:
+    """For whom has read the task's hold, and its attempts in order with their routes."""
+    refund = LedgerEntry.objects.filter(task_id=task.id, kind=LedgerEntry.Kind.REFUND).first()
     is_open = hold.state == Hold.State.OPEN
     return Receipt(
         task=task,
@@ -59,12 +63,12 @@ def read(task: Task) -> Receipt:
         released=0 if is_open else hold.amount - hold.captured,
         refunded=refund.amount if refund else 0,
         price=task.price,
-        attempts=[_try(attempt) for attempt in attempts],
+        attempts=[_line(attempt) for attempt in attempts],
     )
 
 
-def _try(attempt: Attempt) -> Try:
-    return Try(attempt.route.label, outcome_of(attempt), attempt.started_at, attempt.ended_at)
+def _line(attempt: Attempt) -> AttemptLine:
+    return AttemptLine(attempt.route.label, outcome_of(attempt), attempt.started_at, attempt.ended_at)
 
 
 def outcome_of(attempt: Attempt) -> str:

@@ -21,7 +21,7 @@ from generation.fields import (
 )
 from generation.models import Output, Status, Task
 from generation.quote import Choice, Quote
-from generation.receipt import Receipt, Try
+from generation.receipt import AttemptLine, Receipt
 
 TASK_COLUMNS = (
     *("id", "status", "model", "type", "error", "cost"),
@@ -101,7 +101,7 @@ def receipt_body(receipt: Receipt) -> dict[str, Any]:
             "unit": money.display(task.unit_price),
             "since": _moment(receipt.price.since if receipt.price else None),
         },
-        "attempts": [_try_body(each) for each in receipt.attempts],
+        "attempts": [_attempt_body(each) for each in receipt.attempts],
         "timings": _timings(task),
         "ended": task.ended or None,
         "error": task.error or None,
@@ -111,7 +111,7 @@ def receipt_body(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _try_body(each: Try) -> dict[str, Any]:
+def _attempt_body(each: AttemptLine) -> dict[str, Any]:
     return {
         "route": each.route,
         "outcome": each.outcome,
@@ -127,13 +127,9 @@ def _timings(task: Task) -> dict[str, Any]:
         "started_at": _moment(task.started_at),
         "completed_at": _moment(task.completed_at),
         "deadline_at": _moment(task.deadline_at),
-        "waited_ms": _milliseconds(task.created_at, task.started_at),
-        "total_ms": _milliseconds(task.created_at, task.completed_at),
+        "waited_ms": task.waited_milliseconds,
+        "total_ms": task.milliseconds,
     }
-
-
-def _milliseconds(since: datetime, until: datetime | None) -> int | None:
-    return round((until - since).total_seconds() * 1000) if until else None
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -25,8 +25,8 @@ EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 PURPOSE = "file"
 
-# Whoever asks, as a picture takes up to 200 MB while it is decoded.
-_benches = threading.BoundedSemaphore(DECODED_AT_ONCE)
+# Whoever decodes a picture holds one of these meanwhile: that takes up to 200 MB.
+benches = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
 
 class NotAnImage(ValueError):
@@ -59,7 +59,7 @@ def inspect(file: BinaryIO, most_pixels: int = MOST_PIXELS) -> tuple[str, int, i
     cannot unfold into gigabytes.
     """
     try:
-        with _benches, warnings.catch_warnings():
+        with benches, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > most_pixels:

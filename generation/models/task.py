@@ -137,6 +137,20 @@ class Task(models.Model):
     def held(self) -> int:
         return self.unit_price * self.num_outputs
 
+    @property
+    def milliseconds(self) -> int | None:
+        """From acceptance to the end, None before that."""
+        return _milliseconds(self.created_at, self.completed_at)
+
+    @property
+    def waited_milliseconds(self) -> int | None:
+        """From acceptance until the first route was asked, None before that."""
+        return _milliseconds(self.created_at, self.started_at)
+
+
+def _milliseconds(since: datetime, until: datetime | None) -> int | None:
+    return round((until - since) / timedelta(milliseconds=1)) if until else None
+
 
 class Attempt(models.Model):
     """One route tried for one task; at most one is live. `outcome` is set when it ended without an image.

@@ -22,6 +22,7 @@ from billing.models import DailyUsage
 from eggapi import charts, clock, pagination
 from eggapi.envelope import base_url
 from generation import catalog
+from generation.selection import NO_KEY
 
 DAYS = 30
 ACTIVE = timedelta(days=7)
@@ -59,6 +60,12 @@ def use_of(key: ApiKey, now: datetime) -> str:
     if (key.last_used_at or key.created_at) < now - UNUSED:
         return "unused"
     return "idle" if key.last_used_at else "new"
+
+
+def names_of(member: Member) -> dict[int, str]:
+    """What the account's keys of this mode are called, by name; first the dashboard, for which NO_KEY stands."""
+    own = ApiKey.objects.filter(account=member.account, mode=member.mode).only("name", "display")
+    return {NO_KEY: "Dashboard"} | {key.pk: key.name or key.display for key in own.order_by("name", "pk")}
 
 
 @require_GET

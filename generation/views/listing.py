@@ -12,17 +12,16 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
 
 from accounts.member import Member, members_only
-from accounts.models import ApiKey
 from eggapi import charts, clock, ids, money, pagination, renewal, sheet
 from eggapi.envelope import base_url
-from generation import selection, snippets, storage
-from generation.models import UNFINISHED, ImageModel, Output, Status, Task
+from generation import selection, snippets, thumbnail
+from generation.models import UNFINISHED, ImageModel, Status, Task
 from generation.selection import NO_KEY, Selection
+from generation.views.keys import names_of
 
 MOST_LINES = 10_000
 PIECE = 1000
 CHART_HEIGHT = 96
-DASHBOARD = "Dashboard"
 COLUMNS = (
     *("id", "status", "model", "type", "prompt", "images", "cost_usd", "duration_ms"),
     *("key", "created_at", "completed_at", "error"),
@@ -42,16 +41,11 @@ class Line:
     def is_unfinished(self) -> bool:
         return self.task.status in UNFINISHED
 
-    @property
-    def milliseconds(self) -> int | None:
-        ended_at = self.task.completed_at
-        return round((ended_at - self.task.created_at).total_seconds() * 1000) if ended_at else None
-
 
 @members_only
 def tasks(request: HttpRequest, member: Member) -> HttpResponse:
     """GET /tasks: the filters are the address. To htmx it answers with the rows alone; an id leads to its task."""
-    keys = _key_names(member)
+    keys = names_of(member)
     models = list(ImageModel.objects.order_by("pk").values_list("name", flat=True))
     chosen = selection.read(request.GET, models, keys.keys())
     if ids.TASK_ID.fullmatch(chosen.start_of_id) and _is_theirs(member, chosen.start_of_id):
@@ -71,7 +65,7 @@ def tasks(request: HttpRequest, member: Member) -> HttpResponse:
     has_any = bool(lines) or leaf.has_previous or not chosen.is_everything
     context |= {
         "models": models,
-        "keys": {NO_KEY: DASHBOARD} | keys,
+        "keys": keys,
         "statuses": Status.values,
         "types": Task.Type.choices,
         "chart": _chart(chosen, member) if has_any and chosen.is_countable else "",
@@ -86,16 +80,11 @@ def tasks(request: HttpRequest, member: Member) -> HttpResponse:
 @members_only
 def tasks_csv(request: HttpRequest, member: Member) -> HttpResponseBase:
     """GET /tasks.csv: the same tasks as the list, the newest MOST_LINES of them."""
-    keys = _key_names(member)
+    keys = names_of(member)
     models = list(ImageModel.objects.values_list("name", flat=True))
     found = selection.read(request.GET, models, keys.keys()).of(member.caller).filter(created_at__lte=clock.now())
     headers = {"Content-Disposition": f'attachment; filename="eggapi-tasks-{member.mode}.csv"'}
     return StreamingHttpResponse(_as_csv(found, keys), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _key_names(member: Member) -> dict[int, str]:
-    keys = ApiKey.objects.filter(account=member.account, mode=member.mode)
-    return {key.pk: key.name or key.display for key in keys.only("name", "display").order_by("name", "pk")}
 
 
 def _is_theirs(member: Member, task_id: str) -> bool:
@@ -103,17 +92,12 @@ def _is_theirs(member: Member, task_id: str) -> bool:
 
 
 def _lines(tasks: Sequence[Task], keys: Mapping[int, str]) -> list[Line]:
-    now = clock.now()
-    completed = [task.pk for task in tasks if task.status == Status.COMPLETED]
-    paths = dict(Output.objects.filter(task__in=completed, index=0).values_list("task_id", "path"))
-    return [
-        Line(task, _key_name(task, keys), storage.thumbnail_url_here(paths.get(task.pk, ""), task.expires_at, now))
-        for task in tasks
-    ]
+    pictures = thumbnail.addresses(tasks, clock.now())
+    return [Line(task, _key_name(task, keys), pictures[task.pk]) for task in tasks]
 
 
 def _key_name(task: Task, keys: Mapping[int, str]) -> str:
-    return keys.get(task.key_id, "") if task.key_id else DASHBOARD
+    return keys.get(task.key_id or NO_KEY, "")
 
 
 def _chart(chosen: Selection, member: Member) -> SafeString:
@@ -142,10 +126,9 @@ def _as_csv(found: QuerySet[Task], keys: Mapping[int, str]) -> Iterator[str]:
 
 
 def _cells(task: Task, keys: Mapping[int, str]) -> list[Any]:
-    line = Line(task, _key_name(task, keys), "")
     images = task.cost // task.unit_price
     return [
         *(task.pk, task.status, task.model, task.type, task.prompt, images, money.bare(task.cost)),
-        *(line.milliseconds, line.key_name, clock.iso(task.created_at)),
+        *(task.milliseconds, _key_name(task, keys), clock.iso(task.created_at)),
         *(clock.iso(task.completed_at) if task.completed_at else "", task.error),
     ]

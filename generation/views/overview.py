@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 
 from accounts.member import Member, members_only
 from eggapi import charts, clock, money
-from generation import storage, summary
-from generation.models import Output, Status, Task
+from generation import summary, thumbnail
+from generation.models import Task
 from generation.views import onboarding
 
 LATEST = 5
@@ -56,10 +56,8 @@ def _figures(member: Member) -> dict[str, Any]:
 def _latest(member: Member) -> list[Line]:
     own = Task.objects.filter(account=member.account, mode=member.mode)
     tasks = list(own.order_by("-created_at", "-id")[:LATEST])
-    completed = [task.pk for task in tasks if task.status == Status.COMPLETED]
-    first = Output.objects.filter(task__in=completed, index=0)
-    paths, now = dict(first.values_list("task", "path")), clock.now()
-    return [Line(task, storage.thumbnail_url_here(paths.get(task.pk, ""), task.expires_at, now)) for task in tasks]
+    pictures = thumbnail.addresses(tasks, clock.now())
+    return [Line(task, pictures[task.pk]) for task in tasks]
 
 
 def _seconds(took: timedelta | None) -> str:

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import limits
 from accounts.member import Member, members_only, require
-from eggapi import ids
 from eggapi.envelope import base_url, error_response
 from eggapi.errors import ApiError, ValidationFailed
 from eggapi.fields import Fault
@@ -18,6 +17,7 @@ from generation import catalog, fields, receipt, snippets, storage, submit, uplo
 from generation.models import UNFINISHED, Task
 from generation.quote import quote
 from generation.views.playground_form import PROMPT, PlaygroundForm, given_of
+from generation.views.task import own_task
 
 UPLOADS = Limit(60, 60, name="upload")
 EXAMPLES = (
@@ -47,7 +47,7 @@ def playground(request: HttpRequest, member: Member) -> HttpResponse:
     """
     if request.method == "POST":
         return _post(request, member)
-    task = _own(member, request.GET["task"]) if "task" in request.GET else None
+    task = own_task(member, request.GET["task"]) if "task" in request.GET else None
     form = PlaygroundForm(given_of(task) if task else request.GET)
     form.forgive()
     own = task if task and task.mode == member.mode else None
@@ -100,7 +100,7 @@ def price(request: HttpRequest, member: Member) -> HttpResponse:
 @members_only
 def progress(request: HttpRequest, member: Member, task_id: str) -> HttpResponse:
     """GET /playground/tasks/{id}?seen=STATUS: how it stands with a task; 204 while nothing is new."""
-    task = _own(member, task_id)
+    task = own_task(member, task_id)
     if task.status == request.GET.get("seen"):
         return HttpResponse(status=204)
     return render(request, "generation/_made.html", made(request, task))
@@ -135,16 +135,6 @@ def _keep_uploads(request: HttpRequest, member: Member, given: Any) -> str:
             return f"{file.name} {error}"
         given["image_urls"] = f"{given.get('image_urls', '')}\n{address}".strip()
     return ""
-
-
-def _own(member: Member, task_id: str) -> Task:
-    """One of the account's, of either mode. Raises Http404."""
-    task = None
-    if ids.TASK_ID.fullmatch(task_id):  # a database would choke on NUL
-        task = Task.objects.filter(pk=task_id, account=member.account).first()
-    if task is None:
-        raise Http404
-    return task
 
 
 def _context(request: HttpRequest, member: Member, form: PlaygroundForm, task: Task | None = None) -> dict[str, Any]:

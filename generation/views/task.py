@@ -86,7 +86,7 @@ def task(request: HttpRequest, member: Member, task_id: str) -> HttpResponse:
     To htmx, which says by `seen` which status it shows, it answers with what has moved, and with everything
     once the status is another.
     """
-    found = _own(member, task_id)
+    found = own_task(member, task_id)
     story, now = waterfall.read(found), clock.now()
     is_moving = waterfall.is_moving(story, now)
     seen = request.GET.get("seen")
@@ -103,8 +103,8 @@ def task(request: HttpRequest, member: Member, task_id: str) -> HttpResponse:
     return reselect(reswap(retarget(response, "#task"), "outerHTML"), "#task")
 
 
-def _own(member: Member, task_id: str) -> Task:
-    """Raises Http404."""
+def own_task(member: Member, task_id: str) -> Task:
+    """A task of the account, in either mode. Raises Http404."""
     looks_right = ids.TASK_ID.fullmatch(task_id)  # a database would choke on NUL
     own = Task.objects.select_related("key", "price").filter(account=member.account)
     found: Task | None = own.filter(pk=task_id).first() if looks_right else None
@@ -123,7 +123,6 @@ def _context(request: HttpRequest, story: Story, now: datetime) -> dict[str, Any
         "task": task,
         "story": story,
         "is_unfinished": task.status in UNFINISHED,
-        "milliseconds": _milliseconds(task),
         "cause": CAUSES.get(task.ended) if task.status == Status.FAILED else None,
         "pictures": [Shown(each, storage.url_here(each.path, task.expires_at, now)) for each in story.outputs],
         "has_pictures": bool(kept),
@@ -131,14 +130,10 @@ def _context(request: HttpRequest, story: Story, now: datetime) -> dict[str, Any
         "curl": "" if task.wiped_at else snippets.curl(body, here),
         "response_json": snippets.as_json({"data": task_body(row, kept, here), "error": None}),
         "event_json": _event_json(story),
-        "receipt": receipt_body(receipt.read(task)),
+        "receipt": receipt_body(receipt.of(task, story.hold, story.attempts)),
         "once": ids.random_text(16),
         "same_by_api": f'curl "{api}\ncurl "{api.replace(task.pk, f"{task.pk}/receipt")}',
     }
-
-
-def _milliseconds(task: Task) -> int | None:
-    return round((task.completed_at - task.created_at).total_seconds() * 1000) if task.completed_at else None
 
 
 def _event_json(story: Story) -> str:
@@ -160,7 +155,7 @@ def _deed(do: Deed) -> Callable[..., HttpResponseBase]:
     @members_only
     def view(request: HttpRequest, member: Member, task_id: str) -> HttpResponse:
         require(member, "generate")
-        found = _own(member, task_id)
+        found = own_task(member, task_id)
         try:
             return do(request, member, found)
         except ApiError as error:

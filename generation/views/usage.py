@@ -13,13 +13,12 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from accounts.member import Member, members_only
-from accounts.models import ApiKey
 from billing import report
 from billing.report import GROUPS, MONTH, PERIODS, Period, Report, Sums
 from eggapi import charts, clock, money, sheet
 from eggapi.envelope import base_url
+from generation.views.keys import names_of
 
-DASHBOARD = "Dashboard"
 SERIES = 5  # told apart by colour; the rest is one
 MOST_COLUMNS = 92
 COLUMNS = ("day", "model", "key", "type", "requests", "images", "cost_usd")
@@ -47,7 +46,7 @@ def usage(request: HttpRequest, member: Member) -> HttpResponse:
     period = report.period_of(request.GET, clock.now().date())
     group = request.GET.get("group", "") if request.GET.get("group") in GROUPS else GROUPS[0]
     now, before = (report.read(member.caller, each, group) for each in (period, period.before))
-    names = _key_names(member) if group == "key" else {}
+    names = names_of(member) if group == "key" else {}
     total = now.total
     context = {
         "period": period,
@@ -72,7 +71,7 @@ def usage_csv(request: HttpRequest, member: Member) -> HttpResponseBase:
     """GET /usage.csv: the period by day, model, key and type."""
     period = report.period_of(request.GET, clock.now().date())
     name = f"eggapi-usage-{member.mode}-{period.first}-{period.last}.csv"
-    lines = _as_csv(report.lines(member.caller, period), _key_names(member))
+    lines = _as_csv(report.lines(member.caller, period), names_of(member))
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
 
@@ -83,11 +82,6 @@ def change(now: int, before: int) -> str:
         return "new" if now else ""
     percent = round(100 * (now - before) / before)
     return f"{percent:+,} %" if percent else "as before"
-
-
-def _key_names(member: Member) -> dict[int, str]:
-    keys = ApiKey.objects.filter(account=member.account, mode=member.mode).only("name", "display")
-    return {0: DASHBOARD} | {key.pk: key.name or key.display for key in keys}
 
 
 def _lines(now: Report, before: Report, group: str, period: Period, names: Mapping[int, str]) -> list[Line]:

@@ -1,6 +1,7 @@
 """Small pictures for our own lists."""
 
 import io
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-from generation import storage
+from generation import storage, thumbnail
+from tests.customer import at_once
 
 pytestmark = pytest.mark.once
 
@@ -18,12 +21,16 @@ TOMORROW = datetime.now(UTC) + timedelta(days=1)
 PATH = "images/gen_000000000000000000000000/token/0.png"
 
 
+def drawn() -> bytes:
+    whole = io.BytesIO()
+    Image.new("RGB", (1376, 768), "orange").save(whole, "PNG")
+    return whole.getvalue()
+
+
 @pytest.fixture
 def address() -> str:
     cache.clear()
-    whole = io.BytesIO()
-    Image.new("RGB", (1376, 768), "orange").save(whole, "PNG")
-    default_storage.save(PATH, ContentFile(whole.getvalue()))
+    default_storage.save(PATH, ContentFile(drawn()))
     return storage.thumbnail_url_here(PATH, TOMORROW, datetime.now(UTC))
 
 
@@ -33,6 +40,17 @@ def test_it_works(client: Client, address: str) -> None:
     assert response["Cache-Control"] == "private, max-age=86400, immutable"
     assert Image.open(io.BytesIO(response.content)).size == (192, 107)
     assert len(response.content) < 5_000
+
+
+def test_no_more_are_made_at_once_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(storage.DECODED_AT_ONCE + 1)
+    monkeypatch.setattr(PngImageFile, "load", lambda _: together.wait(0.3))
+
+    def shrink(_: int) -> None:
+        with pytest.raises(threading.BrokenBarrierError):
+            thumbnail.shrunk(io.BytesIO(drawn()), (8, 8), 70)
+
+    at_once(together.parties, shrink)
 
 
 def test_it_is_made_once(client: Client, address: str) -> None:
