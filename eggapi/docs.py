@@ -30,7 +30,6 @@ NAMES = (
     *(REFERENCE, "self-hosting", "operations", "faults", "changelog"),
 )
 OLD_ADDRESSES = ("docs", "en", "en/<path:rest>", "docs/en", "docs/en.md", "docs/en/<path:rest>")
-EXPLORER = "explorer"
 HEADERS = {"Cache-Control": "public, max-age=300", "Vary": "Accept, Cookie"}
 # What the examples are written for -> where the reader is.
 EXAMPLE_ADDRESSES = ("http://127.0.0.1:8000", "https://api.example.com")

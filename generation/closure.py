@@ -27,11 +27,11 @@ def ask(account: Account, actor: User) -> Account:
     """From now on no key of the account works; in a week it is emptied. Asking again changes nothing."""
     with transaction.atomic():
         still_open = Account.objects.filter(pk=account.pk, delete_at=None)
-        if still_open.update(delete_at=clock.now() + WAIT):
-            account.refresh_from_db()
+        is_news = still_open.update(delete_at=clock.now() + WAIT)
+        account.refresh_from_db()
+        if is_news:
             auditlog.note("account.close", str(account), actor, account)
             letters.to_owners(account, "account_closing")
-    account.refresh_from_db()
     return account
 
 

@@ -19,14 +19,14 @@ SECONDS = 60
 
 
 @transaction.atomic
-def start(route: Route, actor: User | None = None, seconds: int = SECONDS) -> datetime | None:
+def start(route: Route, actor: User | None = None) -> datetime | None:
     """Until when the route is made to fail, from within two seconds in every process; None where it is not in use."""
     catalog.changed()
-    until = clock.now() + timedelta(seconds=seconds)
+    until = clock.now() + timedelta(seconds=SECONDS)
     in_use = Route.objects.filter(pk=route.pk, enabled=True, provider__enabled=True)
     if not in_use.update(drill_until=until):
         return None
-    auditlog.note("route.drill", f"{route} {route.upstream_model}"[:200], actor, seconds=seconds)
+    auditlog.note("route.drill", f"{route} {route.upstream_model}"[:200], actor, seconds=SECONDS)
     return until
 
 

@@ -6,7 +6,6 @@ from generation.sandbox.figure import INK, Figure
 from generation.sandbox.palette import WHITE, mix, shade
 
 LEAF = (74, 140, 92)
-CLAY = (196, 112, 84)
 SKINS = ((252, 219, 190), (238, 187, 146), (206, 145, 104), (150, 96, 68), (104, 66, 50))
 HAIRS = ((44, 30, 38), (92, 56, 40), (166, 98, 52), (222, 176, 96), (150, 146, 156))
 

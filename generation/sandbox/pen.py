@@ -1,6 +1,5 @@
 """Drawing in units of the picture: the short side is 1000, whatever the pixels are."""
 
-import math
 from collections.abc import Sequence
 from random import Random
 
@@ -83,12 +82,6 @@ def _between(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
         return 0.5 * (2 * q + (r - p) * t + (2 * p - 5 * q + 4 * r - s) * t**2 + (3 * q - p - 3 * r + s) * t**3)
 
     return along(a[0], b[0], c[0], d[0]), along(a[1], b[1], c[1], d[1])
-
-
-def spun(points: Sequence[Point], x: float, y: float, degrees: float) -> list[Point]:
-    """The points turned clockwise about (x, y)."""
-    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    return [(x + (px - x) * cos - (py - y) * sin, y + (px - x) * sin + (py - y) * cos) for px, py in points]
 
 
 def ridge(random: Random, width: float, top: float, relief: float, depth: int = 6) -> list[Point]:

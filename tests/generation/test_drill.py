@@ -74,7 +74,9 @@ def test_the_sandbox_can_be_drilled_too(account: Account, run: Run) -> None:
 
 def test_it_is_over_when_its_time_is_up(alice: Caller, vendor: Vendor, add_route: AddRoute, run: Run) -> None:
     route = add_route(vendor.url)
-    drill.start(route, seconds=0)
+    drill.start(route)
+    Route.objects.update(drill_until=clock.now())
+    catalog._forget()
     assert (run(alice, "an egg").status, Attempt.objects.count()) == ("completed", 1)
 
 
