@@ -17,7 +17,7 @@ def make(user: User) -> str:
     token, now = random_text(32, BASE62), clock.now()
     user.login_links.filter(expires_at__lt=now).delete()
     LoginLink.objects.create(user=user, digest=crypto.digest(token), expires_at=now + VALID_FOR)
-    return f"{base_url()}/start/{token}"
+    return f"{running_url()}/start/{token}"
 
 
 def redeem(token: str) -> User | None:
@@ -35,7 +35,7 @@ def purge(now: datetime) -> None:
     LoginLink.objects.filter(expires_at__lt=now).delete()
 
 
-def base_url() -> str:
+def running_url() -> str:
     """EGGAPI_PUBLIC_URL, else where the running server says it listens, else the default port."""
     try:
         written = (settings.EGGAPI_HOME / "url").read_text().strip()

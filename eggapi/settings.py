@@ -14,10 +14,10 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from eggapi import money
-from eggapi.described import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
-from eggapi.operating.look import UNFOLD as UNFOLD
+from eggapi.operating.unfold import UNFOLD as UNFOLD
 from eggapi.secretfile import read_or_make
 from eggapi.signin import SIGN_IN
+from eggapi.spectacular import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent

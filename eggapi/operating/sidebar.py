@@ -43,7 +43,7 @@ GROUPS = {
     "Webhooks": (
         ("Events", "event_note", "webhooks.Event"),
         ("Deliveries", "send", "webhooks.Delivery"),
-        ("Origins", "dns", "webhooks.Origin"),
+        ("Receivers", "dns", "webhooks.Origin"),
     ),
 }
 # Group -> pages of no single model: (title, icon, name of the address, permission).
