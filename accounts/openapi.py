@@ -1,15 +1,26 @@
 """How callers authenticate, and what /v1 says of keys, for /openapi.json alone: nothing here is run by a request."""
 
+from functools import partial
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field
 from rest_framework import serializers
 
 from accounts import fields
 from accounts.models import ApiKey, Mode
-from eggapi.errors import BadRequest, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-from eggapi.openapi import PAGES, TO_ANYBODY, TO_CALLERS, DollarField, PaginationSerializer, refusals
+from eggapi.errors import NotFound, ValidationFailed
+from eggapi.openapi import (
+    BODY_FAULTS,
+    PAGES,
+    TO_ANYBODY,
+    TO_CALLERS,
+    DollarField,
+    PaginationSerializer,
+    answer,
+    operation,
+    refusals,
+)
 
 
 class Key(OpenApiAuthenticationExtension):
@@ -128,16 +139,7 @@ KEY = {
 }
 SHOWN = {**KEY, "key": "egg_live_GNFg5Rp62clIsQjkxkz0oBbd8sSUAE04Ab3d"}
 KEYS_PAGE = {"items": [KEY], "pagination": {"page": 1, "per_page": 20, "total": 1, "total_pages": 1}}
-BODY_FAULTS = (BadRequest, PayloadTooLarge, UnsupportedMediaType)
-
-
-def keys_operation(operation_id: str, summary: str, description: str, **more: Any) -> Any:
-    return extend_schema(operation_id=operation_id, tags=["Keys"], summary=summary, description=description, **more)
-
-
-def answer(status: int, serializer: Any, description: str, example: Any) -> dict[int, OpenApiResponse]:
-    examples = [OpenApiExample("answer", example, status_codes=[status])]
-    return {status: OpenApiResponse(serializer, description=description, examples=examples)}
+keys_operation = partial(operation, "Keys")
 
 
 def change(verb: str, summary: str, description: str, state: str) -> Any:

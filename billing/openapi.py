@@ -9,8 +9,8 @@ from rest_framework import serializers
 from accounts.models import Mode
 from billing import fields
 from billing.models import TopUp
-from eggapi.errors import BadRequest, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-from eggapi.openapi import PAGES, TO_CALLERS, DollarField, PaginationSerializer, refusals
+from eggapi.errors import NotFound, ValidationFailed
+from eggapi.openapi import BODY_FAULTS, PAGES, TO_CALLERS, DollarField, PaginationSerializer, refusals
 
 
 class UsageSerializer(serializers.Serializer):
@@ -139,7 +139,6 @@ Time (UTC),Kind,Description,Amount (USD),Balance (USD)
 ,,Total in,0.000000,
 ,,Total out,-0.010000,
 """
-BODY_FAULTS = (BadRequest, PayloadTooLarge, UnsupportedMediaType)
 
 redeem = extend_schema(
     operation_id="redeem_code",

@@ -9,15 +9,26 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 
 from eggapi import pagination
 from eggapi.envelope import base_url
-from eggapi.errors import ApiError, Forbidden, InternalError, RateLimited, ServiceUnavailable, Unauthorized
+from eggapi.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    InternalError,
+    PayloadTooLarge,
+    RateLimited,
+    ServiceUnavailable,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 
 TO_ANYBODY = (RateLimited, InternalError, ServiceUnavailable)
 TO_CALLERS = (Unauthorized, Forbidden, *TO_ANYBODY)
+BODY_FAULTS = (BadRequest, PayloadTooLarge, UnsupportedMediaType)
 CODES = sorted(error.code for error in ApiError.__subclasses__())
 RETRY_AFTER = {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}}
 REQUEST_ID = {"description": "What our log knows this request by.", "schema": {"type": "string"}}
@@ -108,6 +119,15 @@ PAGES = [
         description=f"Exclusive. The way on where a page would start beyond {pagination.DEEPEST_OFFSET:,} items.",
     ),
 ]
+
+
+def operation(tag: str, operation_id: str, summary: str, description: str, **more: Any) -> Any:
+    return extend_schema(operation_id=operation_id, tags=[tag], summary=summary, description=description, **more)
+
+
+def answer(status: int, serializer: Any, description: str, example: Any) -> dict[int, OpenApiResponse]:
+    examples = [OpenApiExample("answer", example, status_codes=[status])]
+    return {status: OpenApiResponse(serializer, description=description, examples=examples)}
 
 
 def refusals(*errors: type[ApiError]) -> dict[int, OpenApiResponse]:

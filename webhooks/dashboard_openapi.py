@@ -1,13 +1,13 @@
 """What /v1/webhooks is, for /openapi.json alone: nothing here is run by a request."""
 
-from typing import Any
+from functools import partial
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 
 from eggapi.addresses import MAX_URL_LENGTH
-from eggapi.errors import BadRequest, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-from eggapi.openapi import PAGES, TO_CALLERS, PaginationSerializer, refusals
+from eggapi.errors import NotFound, ValidationFailed
+from eggapi.openapi import BODY_FAULTS, PAGES, TO_CALLERS, PaginationSerializer, answer, operation, refusals
 from webhooks import secrets
 from webhooks.models import Delivery, Event
 
@@ -130,29 +130,20 @@ ORIGIN = {
     "disabled_at": "2026-05-08T10:30:12.000Z",
 }
 ONE_PAGE = {"page": 1, "per_page": 20, "total": 1, "total_pages": 1}
-BODY_FAULTS = (BadRequest, ValidationFailed, PayloadTooLarge, UnsupportedMediaType)
 FILTERS = [
     OpenApiParameter("state", {"type": "string", "enum": Delivery.State.values}),
     OpenApiParameter("type", {"type": "string", "enum": Event.Type.values}),
     OpenApiParameter("host", str, description="With its port: example.com:443."),
     OpenApiParameter("task_id", str),
 ]
-
-
-def operation(operation_id: str, summary: str, description: str, **more: Any) -> Any:
-    return extend_schema(operation_id=operation_id, tags=["Webhooks"], summary=summary, description=description, **more)
+webhook_operation = partial(operation, "Webhooks")
 
 
 def asking(example: dict[str, str]) -> list[OpenApiExample]:
     return [OpenApiExample("request", example, request_only=True)]
 
 
-def answer(status: int, serializer: Any, description: str, example: Any) -> dict[int, OpenApiResponse]:
-    examples = [OpenApiExample("answer", example, status_codes=[status])]
-    return {status: OpenApiResponse(serializer, description=description, examples=examples)}
-
-
-delivery_list = operation(
+delivery_list = webhook_operation(
     "list_deliveries",
     "List deliveries",
     "The newest first, in the mode chosen in the dashboard. The total is exact up to 10,000.",
@@ -162,7 +153,7 @@ delivery_list = operation(
         **refusals(ValidationFailed, *TO_CALLERS),
     },
 )
-delivery_detail = operation(
+delivery_detail = webhook_operation(
     "get_delivery",
     "Get a delivery",
     "With what is sent, and every attempt.",
@@ -171,7 +162,7 @@ delivery_detail = operation(
         **refusals(NotFound, *TO_CALLERS),
     },
 )
-resend = operation(
+resend = webhook_operation(
     "resend_delivery",
     "Resend a delivery",
     "One attempt more, whatever came of it so far: same webhook-id and body, new timestamp and signatures.",
@@ -181,7 +172,7 @@ resend = operation(
         **refusals(NotFound, *TO_CALLERS),
     },
 )
-recover = operation(
+recover = webhook_operation(
     "recover_deliveries",
     "Recover failed deliveries",
     "Ten attempts more for every delivery that failed, or whose receiver was disabled, since a time.",
@@ -189,10 +180,10 @@ recover = operation(
     examples=asking({"since": "2026-05-08T10:30:00Z"}),
     responses={
         **answer(202, QueuedSerializer, "They are due.", {"queued": 12}),
-        **refusals(*BODY_FAULTS, *TO_CALLERS),
+        **refusals(*BODY_FAULTS, ValidationFailed, *TO_CALLERS),
     },
 )
-replay = operation(
+replay = webhook_operation(
     "replay_deliveries",
     "Replay missing deliveries",
     "Ten attempts more for every event that never arrived and is not on its way.",
@@ -202,7 +193,7 @@ replay = operation(
         **refusals(*TO_CALLERS),
     },
 )
-send_test = operation(
+send_test = webhook_operation(
     "send_test_event",
     "Send a test event",
     "One attempt, signed like any other. At most 20 a minute.",
@@ -210,10 +201,10 @@ send_test = operation(
     examples=asking({"url": "https://example.com/hooks/eggapi"}),
     responses={
         **answer(202, DeliverySerializer, "It is due; get it to see what came of it.", TEST),
-        **refusals(*BODY_FAULTS, *TO_CALLERS),
+        **refusals(*BODY_FAULTS, ValidationFailed, *TO_CALLERS),
     },
 )
-rotate_secret = operation(
+rotate_secret = webhook_operation(
     "rotate_webhook_secret",
     "Rotate the secret",
     "The new secret is shown this once. The old one signs along for the overlap.",
@@ -221,10 +212,10 @@ rotate_secret = operation(
     examples=asking({"overlap": "24h"}),
     responses={
         **answer(201, SecretSerializer, "The new secret.", {"secret": f"whsec_{'5' * 43}=", "overlap": "24h"}),
-        **refusals(*BODY_FAULTS, *TO_CALLERS),
+        **refusals(*BODY_FAULTS, ValidationFailed, *TO_CALLERS),
     },
 )
-origin_list = operation(
+origin_list = webhook_operation(
     "list_failing_receivers",
     "List failing receivers",
     "The hosts that have only failed of late, of both modes; one that is well is not here.",
@@ -234,7 +225,7 @@ origin_list = operation(
         **refusals(ValidationFailed, *TO_CALLERS),
     },
 )
-origin_enable = operation(
+origin_enable = webhook_operation(
     "enable_receiver",
     "Enable a receiver",
     "Webhooks go to this host again. What it missed is sent by a recovery.",
@@ -242,6 +233,6 @@ origin_enable = operation(
     examples=asking({"host": "example.com:443"}),
     responses={
         **answer(200, EnabledSerializer, "It is enabled.", {"host": "example.com:443", "enabled": True}),
-        **refusals(NotFound, *BODY_FAULTS, *TO_CALLERS),
+        **refusals(NotFound, *BODY_FAULTS, ValidationFailed, *TO_CALLERS),
     },
 )

@@ -1,12 +1,11 @@
 """What /v1 says of accounts, for /openapi.json alone: nothing here is run by a request."""
 
-from typing import Any
+from functools import partial
 
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from eggapi.errors import NotFound
-from eggapi.openapi import TO_CALLERS, refusals
+from eggapi.openapi import TO_CALLERS, answer, operation, refusals
 
 REQUESTED_AT, MADE_AT, EXPIRES_AT = (
     "2026-05-08T10:30:00.000Z",
@@ -38,46 +37,34 @@ class ClosingSerializer(serializers.Serializer):
     delete_at = serializers.DateTimeField(allow_null=True, help_text="Null where the account is to stay.")
 
 
-def operation(operation_id: str, summary: str, description: str, responses: dict[int, OpenApiResponse]) -> Any:
-    return extend_schema(
-        operation_id=operation_id,
-        tags=["Account"],
-        summary=summary,
-        description=description,
-        request=None,
-        responses=responses,
-    )
-
-
-def answer(status: int, serializer: Any, description: str, example: Any) -> dict[int, OpenApiResponse]:
-    examples = [OpenApiExample("answer", example, status_codes=[status])]
-    return {status: OpenApiResponse(serializer, description=description, examples=examples)}
-
-
+account_operation = partial(operation, "Account", request=None)
 EXPORTS = {
     **answer(200, ExportSerializer, "It is there to be fetched.", READY),
     **answer(202, ExportSerializer, "It is being made.", PENDING),
 }
-export_detail = operation(
-    "get_export", "Get the export", "Of everything kept of the account.", EXPORTS | refusals(NotFound, *TO_CALLERS)
+export_detail = account_operation(
+    "get_export",
+    "Get the export",
+    "Of everything kept of the account.",
+    responses=EXPORTS | refusals(NotFound, *TO_CALLERS),
 )
-export_make = operation(
+export_make = account_operation(
     "make_export",
     "Export the account",
     "Account, people, keys, wallets, ledger, usage, tasks, outputs and events, as a ZIP of JSON lines. "
     "One that is being made, or is less than an hour old, is answered again.",
-    EXPORTS | refusals(*TO_CALLERS),
+    responses=EXPORTS | refusals(*TO_CALLERS),
 )
-account_delete = operation(
+account_delete = account_operation(
     "delete_account",
     "Delete the account",
     "Its keys stop working at once. Seven days later people, keys, prompts, pictures and webhooks are removed.",
-    answer(200, ClosingSerializer, "It is to be deleted.", {"delete_at": "2026-05-15T10:30:00.000Z"})
+    responses=answer(200, ClosingSerializer, "It is to be deleted.", {"delete_at": "2026-05-15T10:30:00.000Z"})
     | refusals(*TO_CALLERS),
 )
-account_keep = operation(
+account_keep = account_operation(
     "keep_account",
     "Keep the account",
     "Takes back that the account is to be deleted. Its keys work again.",
-    answer(200, ClosingSerializer, "It stays.", {"delete_at": None}) | refusals(*TO_CALLERS),
+    responses=answer(200, ClosingSerializer, "It stays.", {"delete_at": None}) | refusals(*TO_CALLERS),
 )
