@@ -1,7 +1,5 @@
 """Statements: the month of an account, line by line, from its opening to its closing balance."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,12 +9,11 @@ from django.db.models import QuerySet, Sum
 
 from accounts.models import Account, Mode
 from billing.models import LedgerEntry, Wallet
-from eggapi import clock, money
+from eggapi import clock, money, sheet
 from eggapi.errors import NotFound
 
 MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 PAGE = 1000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 WORDS = {
     LedgerEntry.Kind.CAPTURE: "Task",
     LedgerEntry.Kind.CREDIT: "Credit",
@@ -115,28 +112,22 @@ def running(opening: int, entries: Iterable[LedgerEntry]) -> Iterator[Line]:
 
 
 def as_csv(statement: Statement) -> Iterator[str]:
-    """Six decimals a line. A cell of text that a spreadsheet would take for a formula gets an apostrophe."""
-    for row in rows(statement):
-        line = io.StringIO()
-        csv.writer(line).writerow(row)
-        yield line.getvalue()
+    """Line by line; amounts have six decimals."""
+    return map(sheet.row, rows(statement))
 
 
 def rows(statement: Statement) -> Iterator[list[str]]:
-    yield from ([name, as_text(value)] for name, value in statement.facts())
+    yield from ([name, sheet.as_text(value)] for name, value in statement.facts())
     yield []
     yield ["Time (UTC)", "Kind", "Description", "Amount (USD)", "Balance (USD)"]
     yield [clock.iso(statement.start), "", "Opening balance", "", money.bare(statement.opening)]
     totals = Totals(statement.opening)
     for line in totals.watch(statement.lines):
-        yield [clock.iso(line.at), line.kind, as_text(line.text), money.bare(line.amount), money.bare(line.balance)]
+        text = sheet.as_text(line.text)
+        yield [clock.iso(line.at), line.kind, text, money.bare(line.amount), money.bare(line.balance)]
     yield [clock.iso(statement.end), "", "Closing balance", "", money.bare(totals.closing)]
     yield ["", "", "Total in", money.bare(totals.paid_in), ""]
     yield ["", "", "Total out", money.bare(totals.spent), ""]
-
-
-def as_text(value: str) -> str:
-    return f"'{value}" if value.startswith(FORMULA) else value
 
 
 def _pages(entries: QuerySet[LedgerEntry]) -> Iterator[LedgerEntry]:
