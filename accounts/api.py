@@ -11,15 +11,13 @@ from rest_framework.views import APIView
 from accounts import fields, keyring, limits, openapi, refusals, terms
 from accounts.authentication import BearerKey, SessionCaller
 from accounts.caller import Caller, caller_of
-from accounts.limits import READS, REPORTS, SUBMITS
-from accounts.member import require
+from accounts.limits import READS, REPORTS
+from accounts.member import Member, require
 from accounts.models import Account, ApiKey, User
 from accounts.serializers import key_body
 from eggapi import clock, pagination
 from eggapi.errors import Forbidden, NotFound, RateLimited, Unauthorized, ValidationFailed
 from eggapi.ratelimit import Limit
-
-__all__ = ["READS", "SUBMITS", "V1View"]
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -44,6 +42,11 @@ class V1View(APIView):
         assert caller is not None, "a public view has no caller"
         return caller
 
+    @property
+    def member(self) -> Member:
+        """Whom SessionCaller let in."""
+        return cast(Member, self.request._request.member)  # type: ignore[attr-defined]
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.known = caller_of(request)
@@ -51,12 +54,12 @@ class V1View(APIView):
         if self.known:
             terms.require_scope(self.known, self.scope)
         if isinstance(request.auth, User) and request.method not in SAFE_METHODS:
-            self._require_role(request)
+            self._require_role()
 
-    def _require_role(self, request: Request) -> None:
+    def _require_role(self) -> None:
         """Raises Forbidden, in the words that a page would use."""
         try:
-            require(request._request.member, self.needs)  # type: ignore[attr-defined]
+            require(self.member, self.needs)
         except PermissionDenied as denied:
             raise Forbidden(str(denied)) from None
 
@@ -73,19 +76,24 @@ class V1View(APIView):
         super().permission_denied(request, message, code)
 
 
-class KeyView(V1View):
-    """For somebody signed in to the dashboard. A key cannot make, change or see keys."""
+class SessionView(V1View):
+    """For somebody signed in to the dashboard. No key gets in."""
 
     authentication_classes = (SessionCaller,)
-    needs = "keys"
 
     @property
     def person(self) -> User:
-        return cast(User, self.request.auth)
+        return self.member.user
 
     @property
     def account(self) -> Account:
-        return Account.objects.get(pk=self.caller.account_id)
+        return self.member.account
+
+
+class KeyView(SessionView):
+    """A key cannot make, change or see keys."""
+
+    needs = "keys"
 
     def key(self, key_id: int) -> ApiKey:
         """One of the account's own, of either mode. Raises NotFound."""
@@ -94,8 +102,8 @@ class KeyView(V1View):
             raise NotFound("There is no such key.")
         return key
 
-    def shown(self, key_id: int, text: str = "") -> dict[str, Any]:
-        return key_body(self.key(key_id), clock.now(), text)
+    def shown(self, key_id: int) -> dict[str, Any]:
+        return key_body(self.key(key_id), clock.now())
 
 
 class KeyList(KeyView):
@@ -114,7 +122,7 @@ class KeyList(KeyView):
     def post(self, request: Request) -> Response:
         body: dict[str, Any] = request.data  # type: ignore[assignment]  # StrictJSONParser makes nothing else
         key, text = keyring.make(self.account, self.caller.mode, fields.read(body), self.person)
-        return Response(self.shown(key.pk, text), status=201, headers=NO_STORE)
+        return Response(key_body(key, clock.now(), text), status=201, headers=NO_STORE)
 
 
 class KeyRoll(KeyView):
@@ -124,7 +132,7 @@ class KeyRoll(KeyView):
     def post(self, request: Request, key_id: int) -> Response:
         body: dict[str, Any] = request.data  # type: ignore[assignment]  # StrictJSONParser makes nothing else
         key, text = keyring.roll(self.key(key_id), fields.overlap(body), self.person)
-        return Response(self.shown(key.pk, text), status=201, headers=NO_STORE)
+        return Response(key_body(key, clock.now(), text), status=201, headers=NO_STORE)
 
 
 class KeyDisable(KeyView):

@@ -1,6 +1,6 @@
 """/v1 for money: usage and balance with an API key only, the rest only for somebody signed in."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.db.models import Sum
 from django.http import HttpResponse, StreamingHttpResponse
@@ -10,9 +10,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import limits
-from accounts.api import V1View
-from accounts.authentication import SessionCaller
-from accounts.models import Account, ApiKey, Mode, User
+from accounts.api import SessionView, V1View
+from accounts.models import ApiKey, Mode
 from billing import fields, openapi, redeem, statement, topup
 from billing.models import DailyUsage, UsageRecord, Wallet
 from billing.redeem import Refused
@@ -77,15 +76,10 @@ class Balance(V1View):
         return Response(balance_body(Wallet.objects.get(pk=wallet_id)))
 
 
-class PersonView(V1View):
-    """For somebody signed in to the dashboard. A key cannot move money in, or see the books."""
+class PersonView(SessionView):
+    """A key cannot move money in, or see the books."""
 
-    authentication_classes = (SessionCaller,)
     needs = "money"
-
-    @property
-    def account(self) -> Account:
-        return Account.objects.get(pk=self.caller.account_id)
 
 
 class Redeem(PersonView):
@@ -119,8 +113,8 @@ class TopUps(PersonView):
     @openapi.topup
     def post(self, request: Request) -> Response:
         body: dict[str, Any] = request.data  # type: ignore[assignment]  # StrictJSONParser makes nothing else
-        amount, person = fields.amount(body), cast(User, request.auth)
-        order, url = topup.order(self.account, amount, person.email, f"{base_url(request._request)}/billing")
+        back_to = f"{base_url(request._request)}/billing"
+        order, url = topup.order(self.account, fields.amount(body), self.person.email, back_to)
         return Response(topup_body(order, url), status=201)
 
 

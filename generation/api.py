@@ -8,9 +8,10 @@ from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import SUBMITS, V1View
+from accounts.api import V1View
 from accounts.authentication import BearerKey, SessionCaller
 from accounts.caller import Caller
+from accounts.limits import SUBMITS
 from accounts.models import ApiKey
 from billing.models import Wallet
 from eggapi import ids, pagination, rows

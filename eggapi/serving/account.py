@@ -1,13 +1,12 @@
 """/v1/account: an account as a whole, for somebody signed in to the dashboard."""
 
-from typing import Any, cast
+from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import V1View
-from accounts.authentication import SessionCaller
-from accounts.models import Account, Export, Membership, User
+from accounts.api import SessionView
+from accounts.models import Account, Export, Membership
 from eggapi import clock
 from eggapi.envelope import base_url
 from eggapi.errors import Forbidden, NotFound
@@ -15,21 +14,13 @@ from eggapi.serving import account_openapi as openapi
 from generation import closure, export, storage
 
 
-class AccountView(V1View):
-    authentication_classes = (SessionCaller,)
-    needs = "account"
-
-    @property
-    def person(self) -> User:
-        return cast(User, self.request.auth)
-
+class AccountView(SessionView):
     @property
     def owned(self) -> Account:
         """Raises Forbidden for those who do not own the account."""
-        account = Account.objects.get(pk=self.caller.account_id)
-        if not account.memberships.filter(user=self.person, role=Membership.Role.OWNER).exists():
+        if self.member.role != Membership.Role.OWNER:
             raise Forbidden("Only an owner of the account may do this.")
-        return account
+        return self.account
 
 
 class AccountExport(AccountView):

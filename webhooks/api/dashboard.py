@@ -3,17 +3,15 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import NO_STORE, V1View
-from accounts.authentication import SessionCaller
+from accounts.api import NO_STORE, SessionView
 from accounts.caller import Caller
-from accounts.models import Account, User
 from eggapi import fields, ids, pagination
 from eggapi.addresses import BadUrl, check_url
 from eggapi.errors import NotFound, ValidationFailed
@@ -27,17 +25,8 @@ from webhooks.serializers import delivery_body, delivery_in_full, origin_body
 TESTS = Limit(20, 60, name="webhook-test")
 
 
-class WebhookView(V1View):
-    authentication_classes = (SessionCaller,)
+class WebhookView(SessionView):
     needs = "webhooks"
-
-    @property
-    def person(self) -> User:
-        return cast(User, self.request.auth)
-
-    @property
-    def account(self) -> Account:
-        return Account.objects.get(pk=self.caller.account_id)
 
     @property
     def deliveries(self) -> QuerySet[Delivery]:
