@@ -21,14 +21,6 @@ PERIODS = {"": "never", "day": "each day", "week": "each week", "month": "each m
 OVERLAPS = {"now": "now", "1h": "in an hour", "24h": "in 24 hours", "7d": "in 7 days"}
 
 
-def dollars(micros: int | None) -> str:
-    """As people write it: $5.00, or all six decimals where it needs them."""
-    if micros is None:
-        return ""
-    text = money.display(micros)
-    return text.removesuffix("00") if len(text.partition(".")[2]) == 4 else text
-
-
 class Sheet(forms.Form):
     """Labels without a colon."""
 
@@ -123,7 +115,7 @@ class ChangedKeyForm(KeyForm):
             "cidrs": "\n".join(key.cidrs),
             "rate": rate_text(key) or "",
             "concurrency": key.concurrency,
-            "budget": dollars(key.budget),
+            "budget": "" if key.budget is None else money.short(key.budget),
             "budget_period": key.budget_period,
         }
         super().__init__(*args, initial=initial, **kwargs)
@@ -145,6 +137,8 @@ def roles_to_give(by: Member) -> list[tuple[str, str]]:
 
 class SpendingForm(Sheet):
     monthly_cap = money.DollarsInput(
+        least=1,
+        most=fields.MOST_BUDGET,
         required=False,
         widget=forms.TextInput(attrs={"placeholder": "no cap", "inputmode": "decimal", "maxlength": 30}),
         help_text="What live tasks may cost in a calendar month (UTC). Beyond it new tasks are refused. Owners get"
@@ -152,22 +146,12 @@ class SpendingForm(Sheet):
     )
     low_balance = money.DollarsInput(
         label="Low balance",
+        least=1,
+        most=fields.MOST_BUDGET,
         required=False,
         widget=forms.TextInput(attrs={"placeholder": "no mail", "inputmode": "decimal", "maxlength": 30}),
         help_text="Owners get a mail when less than this is left in the live wallet. Empty: no mail.",
     )
-
-    def clean_monthly_cap(self) -> int | None:
-        return self._above_zero("monthly_cap")
-
-    def clean_low_balance(self) -> int | None:
-        return self._above_zero("low_balance")
-
-    def _above_zero(self, name: str) -> int | None:
-        amount: int | None = self.cleaned_data[name]
-        if amount is not None and not 1 <= amount <= fields.MOST_BUDGET:
-            raise forms.ValidationError(f"This must be from $0.000001 to {money.display(fields.MOST_BUDGET)}.")
-        return amount
 
 
 class NamesForm(Sheet):

@@ -15,12 +15,12 @@ from django.conf import settings
 from stripe import Charge, PaymentIntent
 from stripe.checkout import Session
 
+from eggapi import money
 from eggapi.errors import BadRequest, ServiceUnavailable
 
 log = logging.getLogger("eggapi.billing")
 
 CURRENCY = "usd"
-CENT = 10_000  # micro-dollars
 TOLERANCE_SECONDS = 300
 CONNECT_SECONDS = 5
 READ_SECONDS = 15
@@ -57,7 +57,7 @@ def open_session(order: str, amount: int, email: str, back_to: str) -> tuple[str
 
     From there the customer comes back to `back_to`, which is told in `topup` whether it was done or canceled.
     """
-    price = {"currency": CURRENCY, "unit_amount": amount // CENT, "product_data": {"name": "EggAPI balance"}}
+    price = {"currency": CURRENCY, "unit_amount": amount // money.CENT, "product_data": {"name": "EggAPI balance"}}
     wanted: Any = {
         "mode": "payment",
         "client_reference_id": order,
@@ -122,9 +122,9 @@ def _sight(session_id: str) -> Sight:
         session=session.id,
         order=_order_of(session),
         currency=intent.currency if intent and is_paid else session.currency or "",
-        amount=CENT * (intent.amount_received if intent and is_paid else session.amount_total or 0),
+        amount=money.CENT * (intent.amount_received if intent and is_paid else session.amount_total or 0),
         payment=intent.id if intent and is_paid else "",
-        taken_back=CENT * _taken_back(intent) if intent and is_paid else 0,
+        taken_back=money.CENT * _taken_back(intent) if intent and is_paid else 0,
         is_over=session.status == "expired" or (session.status == "complete" and _has_failed(intent)),
     )
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from billing import topup
-from eggapi import fields
+from eggapi import fields, money
 from eggapi.fields import Fault, dollars, text
 
 LONGEST_CODE = 64
-CENT = 10_000  # micro-dollars
 
 
 def code(body: Mapping[str, Any]) -> str:
@@ -25,6 +24,6 @@ def amount(body: Mapping[str, Any]) -> int:
 
 def whole_cents(value: Any) -> int:
     micros = dollars(value, topup.LEAST, topup.MOST)
-    if micros % CENT:
+    if micros % money.CENT:
         raise Fault("must be whole cents")
     return micros

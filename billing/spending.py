@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncHour
 
-from accounts import auditlog, letters
-from accounts.models import Account, ApiKey, Mode, User
+from accounts import letters
+from accounts.models import Account, ApiKey, Mode
 from billing.budgets import WHOLE_ACCOUNT, period_start
 from billing.models import Budget, UsageRecord, Wallet
 from eggapi import clock, money
@@ -48,7 +48,7 @@ def _tell_of_budget(budget: Budget, percent: int) -> None:
     if not Budget.objects.filter(pk=budget.pk, told=budget.told).update(told=percent):
         return
     key = ApiKey.objects.filter(pk=budget.key).first()
-    facts: dict[str, Any] = {"percent": percent, "used": _dollars(budget.used), "limit": _dollars(budget.limit)}
+    facts: dict[str, Any] = {"percent": percent, "used": money.short(budget.used), "limit": money.short(budget.limit)}
     if budget.key == WHOLE_ACCOUNT:
         letters.to_owners(budget.account, "monthly_cap", **facts)
     elif key is not None:
@@ -94,17 +94,10 @@ def _usual_hour(account_id: int, hour: datetime) -> int:
 def _tell_of_hour(account: Account, hour: datetime, spent: int, usual: int) -> None:
     not_told = Q(dear_hour_told_at=None) | Q(dear_hour_told_at__lt=hour)
     if Account.objects.filter(not_told, pk=account.pk).update(dear_hour_told_at=hour):
-        letters.to_owners(account, "dear_hour", hour=hour, spent=_dollars(spent), usual=_dollars(usual))
+        letters.to_owners(account, "dear_hour", hour=hour, spent=money.short(spent), usual=money.short(usual))
 
 
 # -- low balances ----------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def warn_below(account: Account, amount: int | None, actor: User | None = None) -> None:
-    """Has the owners told when less than `amount` is free in the live wallet; never, for None."""
-    Account.objects.filter(pk=account.pk).update(low_balance=amount, low_balance_told_at=None)
-    auditlog.note("account.low_balance", str(account), actor, account, amount=amount)
 
 
 def _warn_of_low_balances(now: datetime) -> None:
@@ -123,12 +116,6 @@ def _tell_of_balance(wallet: Wallet, now: datetime) -> None:
         letters.to_owners(
             wallet.account,
             "low_balance",
-            free=_dollars(wallet.available),
-            low=_dollars(wallet.account.low_balance or 0),
+            free=money.short(wallet.available),
+            low=money.short(wallet.account.low_balance or 0),
         )
-
-
-def _dollars(micros: int) -> str:
-    """For people: cents, where that is exact."""
-    text = money.display(micros)
-    return text.removesuffix("00") if text.endswith("00") and text != "$0.00" else text

@@ -9,10 +9,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import limits
+from accounts import amend, limits
 from accounts.member import Member, members_only, require
 from accounts.models import Mode
-from billing import mix, passbook, redeem, spending, statement, topup
+from billing import mix, passbook, redeem, statement, topup
 from billing.api import REDEMPTIONS, REDEMPTIONS_PER_ADDRESS, TOPUPS
 from billing.forms import LedgerFilter, RedeemForm, TopUpForm, WarningForm
 from billing.ledger import PLAY_MONEY
@@ -101,7 +101,7 @@ def set_warning(request: HttpRequest, member: Member) -> HttpResponse:
     if not form.is_valid():
         return _page(request, member, warning_form=form)
     amount = form.cleaned_data["amount"]
-    spending.warn_below(member.account, amount, member.user)
+    amend.amend(member.account, member.user, low_balance=amount)
     told = "No mail will be sent." if amount is None else f"The owners get a mail below {money.display(amount)}."
     messages.success(request, told)
     return redirect("billing")
@@ -113,7 +113,7 @@ def _page(request: HttpRequest, member: Member, **forms: Any) -> HttpResponse:
     chosen.is_valid()
     entries = passbook.entries_of(member.account.pk, member.mode)
     leaf: pagination.Leaf = pagination.turn(entries.filter(**chosen.lookups()), request.GET)
-    low, months = member.account.low_balance, _months(member)
+    months = _months(member)
     context = _balance(request, member) | {
         "chosen": chosen,
         "is_chosen": bool(chosen.lookups()),
@@ -123,9 +123,7 @@ def _page(request: HttpRequest, member: Member, **forms: Any) -> HttpResponse:
         "takes_cards": topup.is_on(),
         "redeem_form": RedeemForm(label_suffix=""),
         "topup_form": TopUpForm(label_suffix=""),
-        "warning_form": WarningForm(
-            label_suffix="", initial={"amount": "" if low is None else money.bare(low).removesuffix("0000")}
-        ),
+        "warning_form": WarningForm(label_suffix="", initial={"amount": member.account.low_balance}),
         "curl": f'curl {base_url(request)}/v1/balance -H "Authorization: Bearer $EGGAPI_KEY"',
         "recent_months": months[:RECENT_MONTHS],
         "earlier_months": months[RECENT_MONTHS:],

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 MICROS = 1_000_000
+CENT = MICROS // 100
 LARGEST = 2**63 - 1
 MOST = Decimal(LARGEST) / MICROS
 AMOUNT = re.compile(r"(?P<sign>-?)\$?(?P<number>[0-9]+(\.[0-9]+)?(e-?[0-9]{1,3})?)")
@@ -41,18 +42,33 @@ def display(micros: int) -> str:
     return ("-$" if micros < 0 else "$") + text.removesuffix("00")
 
 
+def short(micros: int) -> str:
+    """As people write it: "$5.00", with more decimals only where it needs them."""
+    text = display(micros)
+    return text.removesuffix("00") if micros else text
+
+
 class DollarsInput(forms.CharField):
-    """Dollars on a form of operators; micro-dollars behind it."""
+    """Dollars on a form; micro-dollars behind it, from `least` to `most`, or None for an empty one."""
+
+    def __init__(self, *args: Any, least: int = -LARGEST, most: int = LARGEST, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.least, self.most = least, most
 
     def prepare_value(self, value: Any) -> Any:
-        return bare(value) if type(value) is int else value
+        return short(value) if type(value) is int else value
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
         try:
             return parse(text) if text else None
         except ValueError as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(f"{error}.") from None
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if value is not None and not self.least <= value <= self.most:
+            raise ValidationError(f"This must be from {short(self.least)} to {short(self.most)}.")
 
 
 class UsdField(models.BigIntegerField):

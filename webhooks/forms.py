@@ -1,28 +1,25 @@
 """What people fill in about their webhooks."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 
 from django import forms
 from django.db.models import Q
 
 from eggapi import ids
 from eggapi.addresses import MAX_URL_LENGTH, BadUrl, check_url
+from eggapi.days import DaysForm
 from webhooks import secrets, selection
 from webhooks.models import Delivery, Event
 
 MINUTE = "%Y-%m-%dT%H:%M"
 
 
-class Day(forms.DateInput):
-    input_type = "date"
-
-
 class Moment(forms.DateTimeInput):
     input_type = "datetime-local"
 
 
-class DeliveryFilter(forms.Form):
-    """Which deliveries to show. Days are in UTC, both inclusive."""
+class DeliveryFilter(DaysForm):
+    """Which deliveries to show."""
 
     q = forms.RegexField(
         rf"\A({ids.TASK_ID.pattern}|{ids.EVENT_ID.pattern})\Z",
@@ -34,8 +31,6 @@ class DeliveryFilter(forms.Form):
     answer = forms.ChoiceField(required=False, choices=[("", "Any"), *selection.ANSWERS.items()])
     type = forms.ChoiceField(required=False, choices=[("", "Any"), *Event.Type.choices])
     host = forms.CharField(required=False, max_length=MAX_URL_LENGTH, label="Receiver")
-    since = forms.DateField(required=False, input_formats=["%Y-%m-%d"], label="From (UTC)", widget=Day)
-    until = forms.DateField(required=False, input_formats=["%Y-%m-%d"], label="To (UTC)", widget=Day)
 
     def conditions(self, account_id: int, mode: str) -> list[Q]:
         """What was understood, of the deliveries of an account in a mode."""
@@ -51,10 +46,8 @@ class DeliveryFilter(forms.Form):
             found.append(selection.of_type(account_id, mode, kind))
         if host := read.get("host"):
             found.append(selection.of_host(host))
-        if since := read.get("since"):
-            found.append(Q(created_at__gte=datetime.combine(since, time.min, UTC)))
-        if until := read.get("until"):
-            found.append(Q(created_at__lte=datetime.combine(until, time.max, UTC)))
+        if period := self.period():
+            found.append(Q(**period))
         return found
 
 

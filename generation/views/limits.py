@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods
 
 from accounts import amend, limits, refusals
-from accounts.forms import SpendingForm, dollars
+from accounts.forms import SpendingForm
 from accounts.member import Member, members_only, require
 from accounts.models import ApiKey, Mode
 from billing import meters
@@ -74,7 +74,7 @@ def page(request: HttpRequest, member: Member) -> HttpResponse:
     account = member.account
     form = SpendingForm(
         request.POST or None,
-        initial={"monthly_cap": dollars(account.monthly_cap), "low_balance": dollars(account.low_balance)},
+        initial={"monthly_cap": account.monthly_cap, "low_balance": account.low_balance},
     )
     if request.method == "POST":
         require(member, "money")

@@ -110,7 +110,7 @@ def test_a_monthly_cap_is_written_in_dollars(
     Account.objects.update(monthly_cap=1)
     path = f"/admin/accounts/account/{key[0].account_id}/change/"
     form = operator.get(path).context["adminform"].form
-    assert form["monthly_cap"].value() == "0.000001"
+    assert form["monthly_cap"].value() == "$0.000001"
     body = {name: form[name].value() or "" for name in form.fields} | {"monthly_cap": written}
     body.pop("zero_retention")
     for inline in operator.get(path).context["inline_admin_formsets"]:

@@ -251,13 +251,21 @@ class TestWarning:
         client.post("/billing/warning", {"amount": "$7.50"})
         alice.refresh_from_db()
         assert (alice.low_balance, alice.low_balance_told_at) == (7_500_000, None)
-        assert 'value="7.50"' in page(client)
+        assert 'value="$7.50"' in page(client)
         client.post("/billing/warning", {"amount": ""})
         alice.refresh_from_db()
         assert alice.low_balance is None
-        assert AuditEntry.objects.filter(action="account.low_balance", account=alice).count() == 2
+        noted = AuditEntry.objects.filter(action="account.change", account=alice).order_by("pk")
+        assert [entry.detail["low_balance"] for entry in noted] == ["none → $7.5000", "$7.5000 → none"]
 
-    @pytest.mark.parametrize("amount", ["0", "-1", "soon", "100000.01", "1" * 30])
+    def test_the_same_again_is_not_told_anew(self, client: Client, alice: Account) -> None:
+        Account.objects.update(low_balance=7_500_000, low_balance_told_at=clock.now())
+        client.post("/billing/warning", {"amount": "7.5"})
+        alice.refresh_from_db()
+        assert alice.low_balance_told_at
+        assert not AuditEntry.objects.filter(action="account.change").exists()
+
+    @pytest.mark.parametrize("amount", ["0", "-1", "soon", "1000000000.01", "1" * 30])
     def test_it_rejects(self, client: Client, alice: Account, amount: str) -> None:
         response = client.post("/billing/warning", {"amount": amount})
         assert (response.status_code, list(response.context["warning_form"].errors)) == (400, ["amount"])

@@ -104,6 +104,11 @@ def test_it_shows_exactly_what_there_is(amount: int) -> None:
     assert Decimal(money.bare(amount)) * money.MICROS == amount
 
 
+def test_it_shows_cents_where_that_is_exact() -> None:
+    shown = ["$5.00", "$0.00", "-$1.50", "$0.0160", "$0.000015"]
+    assert [money.short(amount) for amount in (5_000_000, 0, -1_500_000, 16_000, 15)] == shown
+
+
 def test_it_shows_bare_dollars() -> None:
     assert [money.bare(amount) for amount in (16_000, 0, -5, 2_000_000)] == [
         "0.016000",
