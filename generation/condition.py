@@ -15,11 +15,10 @@ from django.db.models import Count, F
 
 from eggapi import clock, switches
 from eggapi.models import Day
-from generation import backlog, breaker, catalog
+from generation import backlog, breaker, catalog, drain
 from generation.models import TERMINAL, Heartbeat, Task
 
 UP, DEGRADED, DOWN = "up", "degraded", "down"
-PARTS = ("api", "workers")
 TITLES = {"api": "API", "workers": "Workers"}
 FRESH_SECONDS = 15
 OLDEST_HEARTBEAT = timedelta(seconds=30)
@@ -107,15 +106,15 @@ def worst(states: Sequence[str]) -> str:
 
 def parts() -> list[Part]:
     """Every part with its bars of the last DAYS days, the oldest first."""
-    states, today = now(), clock.now().date()
+    states, at = now(), clock.now()
     kept: dict[str, dict[date, Day]] = defaultdict(dict)
-    for row in Day.objects.filter(day__gt=today - timedelta(days=DAYS)):
+    for row in Day.objects.filter(day__gt=at.date() - timedelta(days=DAYS)):
         kept[row.part][row.day] = row
-    return [_part(name, state, kept[name]) for name, state in states.items()]
+    return [_part(name, state, kept[name], at) for name, state in states.items()]
 
 
 def _api() -> str:
-    if switches.off("submits"):
+    if switches.off(drain.SUBMITS):
         return DOWN
     return DEGRADED if backlog.oldest_due_age() > settings.EGGAPI_SHED_SECONDS else UP
 
@@ -144,8 +143,7 @@ def _failing(at: datetime) -> dict[str, str]:
     }
 
 
-def _part(name: str, state: str, rows: dict[date, Day]) -> Part:
-    at = clock.now()
+def _part(name: str, state: str, rows: dict[date, Day], at: datetime) -> Part:
     today, first = at.date(), min(rows, default=None)
     bars = [_bar(today - timedelta(days=n), rows, first, at) for n in reversed(range(DAYS))]
     known = [bar for bar in bars if bar.state]

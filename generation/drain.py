@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q
 
 from accounts import auditlog
 from accounts.models import User
@@ -53,6 +52,5 @@ def check() -> None:
 def left() -> Left:
     live = Purchase.objects.filter(attempt__state=Attempt.State.LIVE)
     paid = live.filter(state__in=(Purchase.State.SUBMITTING, Purchase.State.ACCEPTED, Purchase.State.UNKNOWN))
-    now = clock.now()
-    deliveries = Delivery.objects.filter(Q(next_run_at__lte=now) | Q(lease_until__gte=now))
+    deliveries = Delivery.objects.under_way(clock.now())
     return Left(Task.objects.unfinished().count(), paid.count(), deliveries.count())

@@ -72,6 +72,10 @@ class DeliveryQuerySet(models.QuerySet):
     def in_flight(self, now: datetime) -> "DeliveryQuerySet":
         return self.filter(lease_until__gte=now)
 
+    def under_way(self, now: datetime) -> "DeliveryQuerySet":
+        """Due or on their way, without those that wait for their next attempt."""
+        return self.filter(Q(next_run_at__lte=now) | Q(lease_until__gte=now))
+
     def given_up(self) -> "DeliveryQuerySet":
         """Over, and never delivered."""
         return self.filter(delivered_at=None, next_run_at=None)

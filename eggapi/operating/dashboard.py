@@ -1,9 +1,7 @@
 """The first page of operators: what is wrong, and how the last hour went."""
 
-from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -30,18 +28,13 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "providers": strips,
         "oldest_due": due,
         "queue": _queue(),
-        "webhooks": _webhooks(now),
+        "webhooks": Delivery.objects.under_way(now).count(),
         "chart": _chart(tasks),
     }
 
 
 def _queue() -> int:
     return Task.objects.filter(next_run_at__isnull=False).count()
-
-
-def _webhooks(now: datetime) -> int:
-    """Deliveries due or on their way, without those that wait for their next attempt."""
-    return Delivery.objects.filter(Q(next_run_at__lte=now) | Q(lease_until__gte=now)).count()
 
 
 def _chart(tasks: hour.Tasks) -> SafeString:

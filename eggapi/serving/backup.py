@@ -27,9 +27,7 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import connection, transaction
 
 from accounts.models import LoginLink
-from eggapi.serving import home, schema
-from generation.models import Heartbeat, Task
-from webhooks.models import Delivery
+from eggapi.serving import home, lastrun, schema
 
 SQLITE_FILE = "eggapi.sqlite3"
 POSTGRES_FILE = "database.dump"
@@ -193,9 +191,7 @@ def _restore_postgres(source: Path) -> None:
 def _mark() -> None:
     with connection.cursor() as cursor:
         cursor.execute(MARK_RESTORED)
-    Task.objects.filter(lease_until__isnull=False).update(lease_until=None)
-    Delivery.objects.filter(lease_until__isnull=False).update(lease_until=None)
-    Heartbeat.objects.all().delete()
+    lastrun.forget()
     LoginLink.objects.all().delete()
 
 

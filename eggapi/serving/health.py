@@ -19,12 +19,12 @@ from django.views.decorators.http import require_safe
 from eggapi import clock, envelope, errors
 from eggapi.ids import random_text
 from generation.backlog import oldest_due_age
+from generation.condition import OLDEST_HEARTBEAT
 from generation.models import Heartbeat
 
 PATIENCE_SECONDS = 2.5
 STORAGE_EVERY_SECONDS = 10.0
 OLDEST_DUE = timedelta(seconds=30)
-OLDEST_HEARTBEAT = timedelta(seconds=30)
 
 
 class Probe:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from eggapi import clock, switches
 from eggapi.models import Day, Incident
@@ -39,6 +40,12 @@ def test_it_works(client: Client) -> None:
     ]
     page = client.get("/status")
     assert (page.status_code, "Everything works" in page.text) == (200, True)
+
+
+def test_it_takes_two_queries_however_many_parts_there_are(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    condition.now()
+    with django_assert_num_queries(2):
+        assert len(condition.parts()) == 4
 
 
 def test_workers_that_are_silent_are_down() -> None:

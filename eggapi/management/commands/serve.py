@@ -16,14 +16,13 @@ from django.db import connection
 from accounts import links
 from eggapi.command import OperatorCommand, email_address
 from eggapi.doorbell import ring
-from eggapi.serving import firstrun, home, schema, web
+from eggapi.serving import firstrun, home, lastrun, schema, web
 from eggapi.serving.program import NoPicture
 from eggapi.serving.web import WebServer
 from eggapi.serving.worker import EmbeddedWorker
 from generation import catalog, engine, vendors
-from generation.models import Heartbeat, Provider, Task
+from generation.models import Provider, Task
 from webhooks import delivery
-from webhooks.models import Delivery
 
 LOG_BYTES = 10_000_000
 LOG_FILES = 3
@@ -62,7 +61,7 @@ class Command(OperatorCommand):
         for sentence in vendors.set_up():
             self._say("Provider", sentence)
         if settings.EGGAPI_EMBEDDED:
-            _forget_last_run()
+            lastrun.forget()
         user, account = firstrun.first_account(email_address(settings.EGGAPI_INIT_EMAIL))
         key = firstrun.demo_key(account, folder / "demo.key")
         home.write(folder / "url", f"{settings.EGGAPI_LOCAL_URL}\n")
@@ -134,13 +133,6 @@ def _log_to(path: Path) -> None:
     }
     logs["root"]["handlers"] = ["stderr", "file"]
     logging.config.dictConfig(logs)
-
-
-def _forget_last_run() -> None:
-    """Nobody else works on this data, so every lease is that of a process which is no more."""
-    Task.objects.filter(lease_until__isnull=False).update(lease_until=None)
-    Delivery.objects.filter(lease_until__isnull=False).update(lease_until=None)
-    Heartbeat.objects.all().delete()
 
 
 def _run(server: WebServer) -> None:
