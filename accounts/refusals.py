@@ -27,15 +27,20 @@ def note(caller: Caller) -> None:
 
 def read(account_id: int, key_ids: Sequence[int]) -> dict[int, list[int]]:
     """Key -> refusals in each of the last 24 hours, the present one last; nothing where the cache is away."""
-    now = _this_hour()
-    hours = range(now - HOURS + 1, now + 1)
-    names = {key: [_name(account_id, key, hour) for hour in hours] for key in key_ids}
+    day = hours()
+    names = {key: [_name(account_id, key, hour) for hour in day] for key in key_ids}
     try:
         found = cache.get_many([name for each in names.values() for name in each])
     except Exception as error:  # as above
         log.warning("refusals not read", extra={"error_type": type(error).__name__})
         return {}
     return {key: [found.get(name, 0) for name in each] for key, each in names.items()}
+
+
+def hours() -> range:
+    """The last 24 hours, the present one last, each in hours since 1970."""
+    now = _this_hour()
+    return range(now - HOURS + 1, now + 1)
 
 
 def _this_hour() -> int:

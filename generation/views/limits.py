@@ -1,6 +1,5 @@
 """Limits: how often one may call, how much one may spend, and what was refused."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -140,7 +139,5 @@ def _chart(keys: Sequence[ApiKey], refused: Mapping[int, list[int]]) -> SafeStri
     series = {names[pk]: refused[pk] for pk in worst[:CHARTED]}
     if rest := worst[CHARTED:]:
         series["others"] = [sum(hour) for hour in zip(*(refused[pk] for pk in rest), strict=True)]
-    this_hour = int(time.time()) // refusals.HOUR
-    hours = range(this_hour - refusals.HOURS + 1, this_hour + 1)
-    labels = [f"{datetime.fromtimestamp(hour * refusals.HOUR, UTC):%H:00}" for hour in hours]
+    labels = [f"{datetime.fromtimestamp(hour * refusals.HOUR, UTC):%H:00}" for hour in refusals.hours()]
     return charts.columns("Refused requests an hour (UTC)", labels, series)
