@@ -251,9 +251,7 @@ class RedeemBatchAdmin(LongList):
         """The codes are in the answer to the POST, a file, and nowhere else."""
         form = BatchForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            codes, made = form.make(), form.cleaned_data
-            facts = {"codes": len(codes), "amount": made["amount"], "uses": made["uses"]}
-            auditlog.note("redeem.make", made["name"], actor_of(request), **facts)
+            codes = form.make(actor_of(request))
             headers = {"Content-Disposition": 'attachment; filename="redeem-codes.csv"', "Cache-Control": "no-store"}
             return HttpResponse("code\n" + "\n".join(codes) + "\n", content_type="text/csv", headers=headers)
         context = {"title": "Make redeem codes", "opts": self.opts, "form": form}
@@ -261,11 +259,7 @@ class RedeemBatchAdmin(LongList):
 
     @admin.action(description="Revoke: no code of these can be redeemed any more", permissions=["make"])
     def revoke(self, request: HttpRequest, batches: QuerySet[RedeemBatch]) -> None:
-        revoked = 0
-        for batch in batches:
-            if codes := redeem.withdraw(batch):
-                auditlog.note("redeem.revoke", batch.name, actor_of(request), codes=codes)
-            revoked += codes
+        revoked = sum(redeem.revoke_batch(batch, actor_of(request)) for batch in batches)
         self.message_user(request, f"Codes revoked: {revoked}")
 
 

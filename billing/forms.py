@@ -8,14 +8,12 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from accounts.fields import MOST_BUDGET
+from accounts.models import User
 from billing import fields, redeem
 from billing.models import LONGEST_REASON, LedgerEntry
 from eggapi import ids, money
 from eggapi.days import DaysForm
 from eggapi.fields import Fault
-
-MOST_CODES = 10_000
-MOST_OF_A_CODE = 10_000_000_000  # $10,000.00
 
 
 class MoveForm(BaseDialogForm):
@@ -44,17 +42,17 @@ class BatchForm(forms.Form):
     name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="For operators alone.")
     amount = money.DollarsInput(
         least=1,
-        most=MOST_OF_A_CODE,
+        most=redeem.MOST_WORTH,
         widget=UnfoldAdminTextInputWidget,
         help_text="Dollars that each code is worth.",
     )
     count = forms.IntegerField(
-        label="Codes", min_value=1, max_value=MOST_CODES, initial=10, widget=UnfoldAdminIntegerFieldWidget
+        label="Codes", min_value=1, max_value=redeem.MOST_CODES, initial=10, widget=UnfoldAdminIntegerFieldWidget
     )
     uses = forms.IntegerField(
         label="Uses of each",
         min_value=1,
-        max_value=1_000_000,
+        max_value=redeem.MOST_USES,
         initial=1,
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="By as many accounts; each may redeem a code once.",
@@ -68,11 +66,11 @@ class BatchForm(forms.Form):
         help_text="Empty: for ever.",
     )
 
-    def make(self) -> list[str]:
+    def make(self, actor: User) -> list[str]:
         """The codes."""
         made = self.cleaned_data
         expires = timedelta(days=made["days"]) if made["days"] else None
-        return redeem.make(made["name"], made["amount"], made["count"], made["uses"], expires)
+        return redeem.make(made["name"], made["amount"], made["count"], made["uses"], expires, actor)
 
 
 # -- customers ---------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
-from accounts.models import Account, Mode
+from accounts import auditlog
+from accounts.models import Account, Mode, User
 from billing import ledger
 from billing.models import LedgerEntry, RedeemBatch, RedeemCode, Redemption
 from eggapi import clock, crypto, ids
@@ -19,13 +20,18 @@ from eggapi import clock, crypto, ids
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 16  # 80 bits
 MISREAD = str.maketrans("OIL", "011")
+MOST_CODES = 10_000
+MOST_WORTH = 10_000_000_000  # $10,000.00
+MOST_USES = 1_000_000
 
 
 class Refused(Exception):
     """Why a code cannot be redeemed, as a sentence for the customer."""
 
 
-def make(name: str, amount: int, count: int, uses: int, expires: timedelta | None) -> list[str]:
+def make(
+    name: str, amount: int, count: int, uses: int, expires: timedelta | None, actor: User | None = None
+) -> list[str]:
     """A batch of new codes, each worth `amount` for `uses` accounts; nobody sees them again."""
     now = clock.now()
     codes = [ids.random_text(LENGTH, ALPHABET) for _ in range(count)]
@@ -37,6 +43,7 @@ def make(name: str, amount: int, count: int, uses: int, expires: timedelta | Non
             RedeemCode(batch=batch, digest=crypto.digest(code), display=f"EGG-...{code[-4:]}", uses_left=uses)
             for code in codes
         )
+        auditlog.note("redeem.make", name, actor, codes=count, amount=amount, uses=uses)
     return [written(code) for code in codes]
 
 
@@ -90,23 +97,27 @@ def _has_redeemed(code: RedeemCode, account: Account) -> bool:
 
 
 @transaction.atomic
-def revoke(text: str) -> int:
+def revoke(text: str, actor: User | None = None) -> int:
     """Makes one code, or every code of the batches of that name, worthless; how many were not so before."""
-    now = clock.now()
     codes = RedeemCode.objects.filter(digest__in=crypto.digests(read(text)))
-    if not codes.exists():
-        RedeemBatch.objects.filter(name=text, revoked_at=None).update(revoked_at=now)
-        # In its own row each, which is the one that whoever redeems it has to change.
-        codes = RedeemCode.objects.filter(batch__name=text)
-    return codes.filter(revoked_at=None).update(revoked_at=now)
+    if code := codes.first():
+        return _revoke(codes, code.display, actor)
+    return sum(revoke_batch(batch, actor) for batch in RedeemBatch.objects.filter(name=text).order_by("pk"))
 
 
 @transaction.atomic
-def withdraw(batch: RedeemBatch) -> int:
+def revoke_batch(batch: RedeemBatch, actor: User | None = None) -> int:
     """Makes every code of this batch worthless; how many were not so before."""
-    now = clock.now()
-    RedeemBatch.objects.filter(pk=batch.pk, revoked_at=None).update(revoked_at=now)
-    return RedeemCode.objects.filter(batch=batch, revoked_at=None).update(revoked_at=now)
+    RedeemBatch.objects.filter(pk=batch.pk, revoked_at=None).update(revoked_at=clock.now())
+    # In its own row each, which is the one that whoever redeems it has to change.
+    return _revoke(RedeemCode.objects.filter(batch=batch), batch.name, actor)
+
+
+def _revoke(codes: QuerySet[RedeemCode], target: str, actor: User | None) -> int:
+    revoked = codes.filter(revoked_at=None).update(revoked_at=clock.now())
+    if revoked:
+        auditlog.note("redeem.revoke", target, actor, codes=revoked)
+    return revoked
 
 
 def batches() -> Sequence[tuple[RedeemBatch, int, int]]:

@@ -27,7 +27,7 @@ def account() -> Account:
     account = open_account(images=10)
     settle({hold(account, 4): 3})
     hold(account, 2)
-    redeem.make("spring", 5_000_000, 2, 1, None)
+    RedeemBatch.objects.create(name="spring", amount=5_000_000, uses=1, created_at=clock.now())
     TopUp.objects.create(order="top_1", account=account, amount=20_000_000, created_at=clock.now())
     return account
 
@@ -188,16 +188,20 @@ class TestCodes:
         assert batch.expires_at
         assert (batch.amount, batch.uses, (batch.expires_at - batch.created_at).days) == (5_000_000, 2, 30)
         assert redeem.redeem(account, codes[0]).amount == 5_000_000
-        noted = AuditEntry.objects.earliest("pk")
-        assert (noted.action, noted.actor, noted.detail["codes"]) == ("redeem.make", admin_user, 3)
+        noted = AuditEntry.objects.get(action="redeem.make", target="autumn")
+        assert (noted.actor, noted.detail) == (admin_user, {"codes": 3, "amount": 5_000_000, "uses": 2})
 
-    def test_a_batch_is_revoked_and_others_are_not(self, admin_client: Client, account: Account) -> None:
+    def test_a_batch_is_revoked_and_others_are_not(
+        self, admin_client: Client, admin_user: User, account: Account
+    ) -> None:
         _, *codes = self.make(admin_client).content.decode().splitlines()
         chosen = {"action": "revoke", "_selected_action": RedeemBatch.objects.get(name="autumn").pk}
         admin_client.post(reverse("admin:billing_redeembatch_changelist"), chosen)
         with pytest.raises(redeem.Refused, match="withdrawn"):
             redeem.redeem(account, codes[0])
         assert RedeemBatch.objects.get(name="spring").revoked_at is None
+        noted = AuditEntry.objects.get(action="redeem.revoke")
+        assert (noted.target, noted.actor, noted.detail) == ("autumn", admin_user, {"codes": 3})
 
     @pytest.mark.parametrize(
         "wrong", [{"amount": "0"}, {"amount": "10001"}, {"amount": "much"}, {"count": "0"}, {"uses": ""}, {"days": "0"}]

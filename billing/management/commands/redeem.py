@@ -11,10 +11,6 @@ from eggapi import clock, money
 from eggapi.command import OperatorCommand
 from eggapi.fields import Fault, dollars
 
-LARGEST_VALUE = 10_000_000_000  # $10,000
-MOST_CODES = 10_000
-MOST_USES = 1_000_000
-
 
 class Command(OperatorCommand):
     help = "Makes, lists and withdraws codes that customers redeem for money."
@@ -43,11 +39,11 @@ def create(options: dict[str, Any]) -> str:
     name = options["name"].strip()
     if not 1 <= len(name) <= 100 or not name.isprintable():
         raise CommandError("--name must be 1 to 100 printable characters.")
-    for option, most in (("count", MOST_CODES), ("uses", MOST_USES)):
+    for option, most in (("count", redeem.MOST_CODES), ("uses", redeem.MOST_USES)):
         if not 1 <= options[option] <= most:
             raise CommandError(f"--{option} must be from 1 to {most:,}.")
     try:
-        amount = dollars(options["amount"], 1, LARGEST_VALUE)
+        amount = dollars(options["amount"], 1, redeem.MOST_WORTH)
     except Fault as fault:
         raise CommandError(f"--amount {fault}.") from None
     try:
