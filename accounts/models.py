@@ -1,11 +1,12 @@
 """Who is calling: people, the accounts they share, and the keys of those accounts."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from eggapi import clock, ids
 from eggapi.money import UsdField
@@ -124,6 +125,12 @@ class Invitation(models.Model):
         return f"invitation of {self.email}"
 
 
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> Self:
+        """Those whose state is usable, by the database's clock."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, disabled_at=None)
+
+
 class ApiKey(models.Model):
     """A bearer key of an account. The key itself is shown once and never stored.
 
@@ -160,6 +167,8 @@ class ApiKey(models.Model):
     concurrency = models.PositiveIntegerField(null=True, blank=True)
     budget = UsdField(null=True, blank=True)
     budget_period = models.CharField(max_length=5, choices=Period.choices, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

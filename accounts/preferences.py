@@ -33,7 +33,7 @@ def key_shown(request: HttpRequest) -> str:
     try:
         if not isinstance(request.user, User):
             return ""
-        keys = ApiKey.objects.filter(account__members=request.user, mode=Mode.TEST, revoked_at=None, disabled_at=None)
+        keys = ApiKey.objects.usable().filter(account__members=request.user, mode=Mode.TEST)
         return keys.order_by("-pk").values_list("display", flat=True).first() or ""
     except DatabaseError:
         return ""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from accounts.member import Member
 from accounts.models import ApiKey, Mode
 from billing.models import Wallet
-from eggapi import clock
 from generation.models import Output, Status, Task
 from webhooks.models import Delivery
 
@@ -57,6 +56,5 @@ def progress(member: Member) -> Progress | None:
 
 
 def _usable_key(member: Member) -> str:
-    now = clock.now()
-    keys = ApiKey.objects.filter(account=member.account, mode=Mode.TEST, revoked_at=None).order_by("-pk")
-    return next((key.display for key in keys[:20] if key.state(now) == "usable"), "")
+    keys = ApiKey.objects.usable().filter(account=member.account, mode=Mode.TEST)
+    return keys.order_by("-pk").values_list("display", flat=True).first() or ""

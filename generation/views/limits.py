@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import F, Q
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
@@ -86,7 +86,7 @@ def page(request: HttpRequest, member: Member) -> HttpResponse:
 
 def _figures(request: HttpRequest, member: Member) -> dict[str, object]:
     account, now = member.account, clock.now()
-    keys = _working_keys(member, now)
+    keys = _working_keys(member)
     refused = refusals.read(account.pk, [refusals.DASHBOARD, *(key.pk for key in keys)])
     of_account, submits, reads = limits.standing(account.pk, keys)
     open_tasks = meters.open_tasks([key.pk for key in keys])
@@ -115,10 +115,9 @@ def _figures(request: HttpRequest, member: Member) -> dict[str, object]:
     }
 
 
-def _working_keys(member: Member, now: datetime) -> list[ApiKey]:
+def _working_keys(member: Member) -> list[ApiKey]:
     """Those used last, first."""
-    own = ApiKey.objects.filter(account=member.account, mode=member.mode, revoked_at=None, disabled_at=None)
-    usable = own.filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    usable = ApiKey.objects.usable().filter(account=member.account, mode=member.mode)
     return list(usable.order_by(F("last_used_at").desc(nulls_last=True), "-pk")[:MOST_KEYS])
 
 

@@ -1,6 +1,7 @@
 """The documentation as it is served: whole, linked, and with nothing from elsewhere."""
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from django.urls import resolve
 
 from accounts import keyring
 from accounts.fields import NewKey
-from accounts.models import Mode, User
+from accounts.models import ApiKey, Mode, User
 from accounts.opening import account_of
-from eggapi import docs, errors, openapi
+from eggapi import clock, docs, errors, openapi
 
 pytestmark = pytest.mark.once
 
@@ -119,6 +120,8 @@ def test_examples_show_a_key_of_the_reader(client: Client, db: None) -> None:
     assert (key.display in mine.text, mine["Cache-Control"]) == (True, "private, max-age=60")
     theirs = Client().get("/docs/quickstart")
     assert (key.display in theirs.text, "egg_test_..." in theirs.text) == (False, True)
+    ApiKey.objects.update(expires_at=clock.now() - timedelta(minutes=1))
+    assert key.display not in client.get("/docs/quickstart").text
 
 
 def test_a_theme_that_was_chosen_is_kept(client: Client) -> None:
