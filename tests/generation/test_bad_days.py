@@ -57,7 +57,7 @@ def test_a_full_disk_is_503_and_leaves_nothing_half_done(customer: Customer, ful
 
 @pytest.mark.postgres_only
 def test_an_exhausted_pool_is_503_and_recovers(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection.pool, "timeout", 1.0)
+    monkeypatch.setattr(connection.pool, "timeout", 1.0)  # type: ignore[attr-defined]  # of PostgreSQL's
     release = threading.Event()
     holders = [threading.Thread(target=_keep_a_connection, args=[release]) for _ in range(4)]
     connection.close()
