@@ -88,11 +88,8 @@ def printed(*arguments: str) -> str:
 def live(model: str = "nanobanana") -> list[tuple[str, str]]:
     """(provider, upstream model) of the routes that live keys are served by, as the engine sees them."""
     catalog._forget()
-    return [
-        (route.provider, route.upstream_model)
-        for route in catalog.current().models[model].routes
-        if route.mode == "live"
-    ]
+    routes = catalog.current().models[model].routes
+    return [(route.provider, route.upstream_model) for route in routes if route.mode == "live"]
 
 
 def rows() -> list[Any]:
