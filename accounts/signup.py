@@ -22,6 +22,7 @@ from eggapi import clock, crypto, mail, ratelimit
 from eggapi.envelope import base_url
 
 LONGEST_BROWSER = 200
+LOOPBACK = ("localhost", "127.0.0.1", "::1")  # whatever of theirs was asked, it leads a person to their own machine
 NOWHERE = "0.0.0.0"  # who came from no address that can be told
 
 
@@ -75,9 +76,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
 def _of_ours(link: str) -> str:
     """Where nobody has said what we are called, a stranger may name any host, and our mail must not lead there."""
-    if "*" not in settings.ALLOWED_HOSTS:
-        return link
     parts = urlsplit(link)
+    if "*" not in settings.ALLOWED_HOSTS or parts.hostname in LOOPBACK:
+        return link
     return base_url() + parts._replace(scheme="", netloc="").geturl()
 
 

@@ -101,6 +101,7 @@ class TestForgotten:
         account_of(EMAIL)
         path, asked = "/accounts/password/reset/", {"email": EMAIL}
         client.post(path, asked, headers={"Host": "evil.example"})
+        client.post(path, asked, headers={"Host": "localhost:8111"})
         settings.ALLOWED_HOSTS = ["eggs.example"]
         client.post(path, asked, headers={"Host": "eggs.example"})
         settings.EGGAPI_PUBLIC_URL = "https://api.eggs.example"
@@ -108,7 +109,7 @@ class TestForgotten:
         client.post(path, asked, headers={"Host": "evil.example"})
         led = [re.search(r"(https?://[^/\s]+)/accounts/password/reset/key/", each.text) for each in letters()]
         assert [found and found[1] for found in led] == [
-            *(settings.EGGAPI_LOCAL_URL, "http://eggs.example", "https://api.eggs.example")
+            *(settings.EGGAPI_LOCAL_URL, "http://localhost:8111", "http://eggs.example", "https://api.eggs.example")
         ]
 
     def test_its_link_works_once(self, client: Client) -> None:

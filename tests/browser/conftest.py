@@ -100,7 +100,7 @@ _started: list[Installation] = []  # held, as its end is not for whoever started
 
 
 def _start(folder: Path, browser: Browser) -> dict[str, Any]:
-    ports = [free_port() for _ in range(9)]
+    ports = [free_port() for _ in range(10)]
     hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
     egg = Installation(folder / "site", EGGAPI_PRIVATE_HOSTS_ALLOWED=hosts).start()
     _started.append(egg)

@@ -28,7 +28,7 @@ def test_what_people_write_is_text(visit: Visitor, site: Site) -> None:
     site.manage("credit", EMAIL, "5", "--mode", "test", "--reason", SCRIPT)
     site.manage("redeem", "create", "--name", SCRIPT, "--amount", "1", "--count", "1")
     customer.page.goto(site.manage("login_link", EMAIL))
-    with Receiver(Say(200, SCRIPT.encode()), port=site.ports[6]) as receiver:
+    with Receiver(Say(200, SCRIPT.encode()), port=site.ports[9]) as receiver:
         task_id = write(customer.page, site, receiver.url)
     incident = announce(operator.page)
     wrong = []
