@@ -21,8 +21,9 @@ CATALOG_SECONDS = 2  # within which every process knows of a change
 @pytest.mark.parametrize("number", range(len(WALKS)), ids=[f"{theme}-{width}" for theme, width, _ in WALKS])
 def test_an_operator_adds_orders_drills_and_refunds(visit: Visitor, site: Site, number: int) -> None:
     theme, width, model = WALKS[number]
-    seen = visit(theme, width, operator=True)
+    seen = visit(theme, width)
     page, name = seen.page, f"walk-{secrets.token_hex(4)}"
+    page.goto(site.manage("login_link", "demo@example.com"))  # a session of its own, as it goes visiting
     with site.alone(model), OpenAI(site.ports[4 + number]) as vendor:
         add_provider(page, name, vendor)
         page.goto("/admin/generation/imagemodel/")
