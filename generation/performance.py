@@ -14,7 +14,7 @@ from generation.providers.base import Outcome
 
 HOUR, HOURS = timedelta(hours=1), 24
 DAY = HOUR * HOURS
-MOST_TASKS = 10_000  # the latest of the day: enough to judge by, and read in a moment
+MOST_TASKS = 5_000  # the latest of the day: enough to judge by, and read in a moment
 AGAINST = (*FAILURES, Outcome.NO_IMAGE)
 
 
