@@ -1,7 +1,6 @@
 """The playground: the same request as by API, filled in by a person."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from generation.views.playground_form import PlaygroundForm
 from tests.customer import Customer
 from tests.emulators.upstream import drawn
 from tests.generation.conftest import ended
+from tests.node import NODE
 
 FILLED_IN = {
     "model": "nanobanana-pro",
@@ -321,7 +321,6 @@ def test_the_form_makes_the_body(on_sale: None) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_the_browser_makes_the_same(on_sale: None) -> None:
     """A browser reads the fields with line ends of its own."""
     forms = [PlaygroundForm(fields) for fields in FORMS]
@@ -332,7 +331,7 @@ def test_the_browser_makes_the_same(on_sale: None) -> None:
     script = (
         f"import {{ bodyOf }} from {json.dumps(module)};console.log(JSON.stringify({json.dumps(read)}.map(bodyOf)));"
     )
-    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
+    ran = subprocess.run([NODE, "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
     assert [list(body.items()) for body in json.loads(ran.stdout)] == [list(form.body().items()) for form in forms]
 
 

@@ -1,7 +1,6 @@
 """Programs to copy: what the browser writes is what the server writes, and all of them run."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 from django.contrib.staticfiles import finders
 
 from generation import snippets
+from tests.node import NODE
 
 BODIES: list[dict[str, Any]] = [
     {"model": "nanobanana", "prompt": "an egg"},
@@ -26,8 +26,6 @@ BODIES: list[dict[str, Any]] = [
     {"model": "m", "prompt": "p", "image_urls": [], "metadata": {}},
 ]
 BASE = "http://127.0.0.1:8000"
-
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
 def test_it_works() -> None:
@@ -56,7 +54,6 @@ def test_python_reads_the_body_as_it_was() -> None:
         assert eval(literal) == body
 
 
-@needs_node
 @pytest.mark.once
 def test_the_browser_writes_the_same() -> None:
     script = (
@@ -65,5 +62,5 @@ def test_the_browser_writes_the_same() -> None:
         f"const base = {json.dumps(BASE)};"
         "console.log(JSON.stringify(bodies.map((b) => [s.curl(b, base), s.python(b, base), s.javascript(b, base)])));"
     )
-    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
+    ran = subprocess.run([NODE, "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == [[text for _, text in snippets.languages(body, BASE)] for body in BODIES]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from generation import snippets
+from tests.node import NODE
 from tests.serving.installation import Installation
 
 pytestmark = pytest.mark.once
@@ -24,7 +25,7 @@ BODY = {
 PROGRAMS = {
     "curl": ["bash", "-c"],
     "Python": [sys.executable, "-c"],
-    "JavaScript": ["node", "--input-type=module", "-e"],
+    "JavaScript": [NODE, "--input-type=module", "-e"],
 }
 QUICKSTART = Path(__file__).parents[2] / "docs/quickstart.md"
 
@@ -41,8 +42,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, empty_home: Path) -> Iterat
 @pytest.mark.parametrize("with_key", [True, False])
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_it_runs(served: Installation, language: str, with_key: bool) -> None:
-    if shutil.which(PROGRAMS[language][0]) is None:
-        pytest.skip(f"needs {PROGRAMS[language][0]}")
     program = dict(snippets.languages(BODY, served.url, served.key if with_key else ""))[language]
     environment = {**os.environ, "no_proxy": "*", snippets.VARIABLE: "" if with_key else served.key}
     ran = subprocess.run(
@@ -61,8 +60,6 @@ def test_it_runs(served: Installation, language: str, with_key: bool) -> None:
 )
 def test_the_quickstart_runs(served: Installation, language: str, shows: str) -> None:
     """Each of its programs, in the shell that its first lines have set up."""
-    if shutil.which(PROGRAMS[language][0]) is None:
-        pytest.skip(f"needs {PROGRAMS[language][0]}")
     text = QUICKSTART.read_text().replace("var/demo.key", f"{served.home}/demo.key")
     text = text.replace("http://127.0.0.1:8000", served.url)
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
